@@ -1,0 +1,185 @@
+//===- Format.h - The layout of model.ingot, byte by byte -------------------------------------------===//
+//
+// The only header that compiler and runtime share. Everything in an artefact is little-endian and is
+// described by the plain structs below; the writer fills them, the reader checks each offset and count
+// before it follows it. Plain C++20, no dependency: what is here is the contract between two programs
+// that may be years apart. A change that an old reader cannot ignore raises `majorVersion`.
+//
+//   FileHeader · SectionEntry[sectionCount] · sections, each aligned to its kind's alignment
+//
+// Strings live in the Names section and are referred to by `Name`. Checksums are XXH3 (64 bits, seed 0).
+//
+//===----------------------------------------------------------------------------------------------===//
+
+#ifndef INGOT_ARTIFACT_FORMAT_H
+#define INGOT_ARTIFACT_FORMAT_H
+
+#include <cstdint>
+
+namespace ingot::format {
+
+inline constexpr char magic[8] = {'I', 'N', 'G', 'O', 'T', '\r', '\n', '\x1a'};
+inline constexpr uint32_t majorVersion = 1;
+inline constexpr uint32_t minorVersion = 0;
+/// Sections start at multiples of this, weights at multiples of `weightAlignment` within theirs.
+inline constexpr uint64_t sectionAlignment = 4096;
+inline constexpr uint64_t weightAlignment = 64;
+/// Weights carry one checksum for each piece of this many bytes (the last may be shorter).
+inline constexpr uint64_t checksumPiece = 1 << 20;
+
+enum class SectionKind : uint32_t {
+  Names = 1,           ///< bytes of all strings, not terminated
+  Plan = 2,            ///< PlanHeader and its tables
+  Kernels = 3,         ///< one target's code; `SectionEntry::target` names it ("cpu:x86-64-v3")
+  Weights = 4,         ///< packed weights in the order of use
+  WeightChecksums = 5, ///< uint64_t[ceil(weights.bytes / checksumPiece)]
+  Tokenizer = 6,       ///< TokenizerHeader and its tables
+  ChatTemplate = 7,    ///< Jinja text, UTF-8
+  Card = 8,            ///< JSON: hyper-parameters, source, recipe, compiler version, remarks, memory plan
+};
+
+/// A string: `length` bytes at `offset` of the Names section.
+struct Name {
+  uint32_t offset;
+  uint32_t length;
+};
+
+/// `count` records at `offset` (bytes from the start of the section that holds the table).
+struct Table {
+  uint64_t offset;
+  uint64_t count;
+};
+
+struct FileHeader {
+  char magic[8];
+  uint32_t majorVersion;
+  uint32_t minorVersion;
+  uint64_t fileBytes;
+  uint32_t sectionCount;
+  uint32_t reserved;
+  uint64_t tableChecksum; ///< of the SectionEntry table
+};
+
+struct SectionEntry {
+  uint32_t kind; ///< SectionKind; a reader skips kinds that it does not know
+  uint32_t reserved;
+  Name target; ///< Kernels only
+  uint64_t offset;
+  uint64_t bytes;
+  uint64_t checksum; ///< of the section; 0 for Weights, which have WeightChecksums
+};
+
+//===----------------------------------------------------------------------------------------------===//
+// Plan
+//===----------------------------------------------------------------------------------------------===//
+
+/// The numbers that vary from step to step. Kernels read them by this index, grids are functions of them.
+enum class Count : uint32_t { Tokens = 0, Outputs = 1, Sequences = 2 };
+inline constexpr uint32_t countCount = 3;
+
+/// The arrays of a step descriptor.
+enum class Input : uint32_t {
+  TokenIds = 0,   ///< int32_t[tokens]
+  Positions = 1,  ///< int32_t[tokens]: position of each token in its sequence
+  SequenceOf = 2, ///< int32_t[tokens]: row of the page table that the token's sequence uses
+  OutputRows = 3, ///< int32_t[outputs]: index of the tokens whose output is wanted
+  PageTable = 4,  ///< int32_t[maxSequences, pagesPerSequence]: physical page of each logical page
+};
+inline constexpr uint32_t inputCount = 5;
+
+/// Where an argument of a launch points; see ArgumentRecord.
+enum class Space : uint32_t {
+  Arena = 0,  ///< activations of the step; bytes: PlanHeader::arenaBytes
+  Weights = 1,///< the Weights section
+  Cache = 2,  ///< the KV cache; bytes: PlanHeader::cacheBytes
+  Input = 3,  ///< `offset` is an `Input`
+};
+
+struct PlanHeader {
+  uint64_t maxTokens;    ///< most tokens of one step; longer prompts come in chunks
+  uint64_t maxOutputs;   ///< most rows of output of one step
+  uint64_t maxSequences; ///< most sequences of one step
+  uint64_t maxContext;   ///< most tokens of one sequence
+  uint64_t pageTokens;   ///< tokens of one page of the cache
+  uint64_t pageCount;    ///< physical pages of the cache
+  uint64_t pagesPerSequence;
+  uint64_t arenaBytes;
+  uint64_t cacheBytes;
+  uint64_t outputOffset;  ///< of the result, float32 [outputs, outputWidth], in the arena
+  uint64_t outputWidth;   ///< the vocabulary's size
+  Table buffers;   ///< BufferRecord
+  Table weights;   ///< WeightRecord
+  Table kernels;   ///< KernelRecord
+  Table arguments; ///< ArgumentRecord
+  Table commands;  ///< CommandRecord
+  Table entries;   ///< EntryRecord
+};
+
+struct BufferRecord {
+  Name name;
+  uint64_t offset, bytes;              ///< in the arena
+  uint32_t firstCommand, lastCommand;  ///< lifetime
+};
+
+struct WeightRecord {
+  Name name, format, packing;
+  uint64_t offset, bytes; ///< in the Weights section
+  uint64_t rows, columns;
+};
+
+/// A kernel is a function of the target's code, called once for each block of the launch's grid:
+///   void kernel(void *const *arguments, const int64_t *counts, int64_t x, int64_t y, int64_t z);
+/// `counts` is indexed by `Count`. Costs are those of the kernel family's cost function.
+struct KernelRecord {
+  Name symbol;
+  Name family;
+  uint32_t argumentCount;
+  uint32_t reserved;
+  uint64_t weightBytes;        ///< read once a launch
+  uint64_t bytesPerRow;        ///< activations read and written for each value of `costCount`
+  uint64_t operationsPerRow;   ///< multiply-adds count as two
+  uint64_t costCount;          ///< a `Count`
+};
+
+/// An address: base of `space` + offset + i * loopStride, i the iteration of the enclosing loop (0 outside).
+struct ArgumentRecord {
+  uint32_t space; ///< Space
+  uint32_t reserved;
+  uint64_t offset;
+  uint64_t loopStride;
+};
+
+inline constexpr uint32_t noCount = 0xffffffff;
+
+/// One extent of a grid: ceil((value * multiplier + addend) / divisor), value = counts[count], 1 for noCount.
+struct GridExtent {
+  uint32_t count;
+  uint32_t reserved;
+  uint64_t multiplier, addend, divisor;
+};
+
+enum class CommandKind : uint32_t {
+  Launch = 0,    ///< runs all blocks of the grid, after all earlier commands are complete
+  LoopBegin = 1, ///< runs the commands up to the matching LoopEnd `iterations` times; loops do not nest
+  LoopEnd = 2,
+};
+
+struct CommandRecord {
+  uint32_t kind; ///< CommandKind
+  uint32_t kernel;
+  uint32_t firstArgument, argumentCount;
+  GridExtent grid[3];
+  uint64_t iterations;
+  Name layer; ///< where it comes from, for reports
+};
+
+/// A variant of the step program, chosen by the number of tokens.
+struct EntryRecord {
+  Name name;
+  uint32_t firstCommand, commandCount;
+  uint64_t minTokens, maxTokens;
+};
+
+} // namespace ingot::format
+
+#endif // INGOT_ARTIFACT_FORMAT_H
