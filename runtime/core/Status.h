@@ -1,5 +1,5 @@
 //===- Status.h - Success, or one sentence that says why not
-//--------------------------------------===//
+//-------------------------------------===//
 //
 // The runtime has no exceptions: what can fail returns a `Status`, or a `Result<T>` when it also
 // has a value. A message is one sentence, lower case at its start, without a period, that names the
@@ -62,8 +62,9 @@ public:
 
   bool isOk() const { return content.index() == 0; }
   explicit operator bool() const { return isOk(); }
-  T &operator*() { return *std::get_if<0>(&content); }
-  const T &operator*() const { return *std::get_if<0>(&content); }
+  T &operator*() & { return *std::get_if<0>(&content); }
+  const T &operator*() const & { return *std::get_if<0>(&content); }
+  T &&operator*() && { return std::move(*std::get_if<0>(&content)); }
   T *operator->() { return std::get_if<0>(&content); }
   const T *operator->() const { return std::get_if<0>(&content); }
   /// The failure, or success.
@@ -90,5 +91,12 @@ template <typename... Parts> Status fail(const Parts &...parts) {
 }
 
 } // namespace ingot::runtime
+
+/// Leaves the enclosing function with the failure of `expression`, a Status, if it is one.
+#define INGOT_RETURN_IF_FAILED(expression)                                                         \
+  do {                                                                                             \
+    if (::ingot::runtime::Status ingotStatus = (expression); !ingotStatus)                         \
+      return ingotStatus;                                                                          \
+  } while (false)
 
 #endif // INGOT_RUNTIME_CORE_STATUS_H
