@@ -69,18 +69,20 @@ function(add_ingot_unittest name)
   set_property(GLOBAL APPEND PROPERTY INGOT_UNITTESTS ${name})
 endfunction()
 
-# add_ingot_fuzzer(NAME sources... [LINK system libraries...]): a libFuzzer binary in bin/, only with INGOT_BUILD_FUZZERS.
-# The code under test is compiled again from `sources`, instrumented; the corpus lies in test/fuzz/corpus/NAME.
+# add_ingot_fuzzer(NAME sources... [LINK libraries...] [MLIR]): a libFuzzer binary in bin/, built by the target
+# `ingot-fuzzers`. The code under test is compiled again from `sources`, instrumented, so every preset can build it; the
+# corpus lies in test/fuzz/corpus/NAME.
 function(add_ingot_fuzzer name)
-  cmake_parse_arguments(ARG "" "" "LINK" ${ARGN})
-  if(NOT INGOT_BUILD_FUZZERS)
-    return()
-  endif()
+  cmake_parse_arguments(ARG "MLIR" "" "LINK" ${ARGN})
   set(flags -fsanitize=fuzzer,address,undefined -fno-sanitize=vptr,function -fno-sanitize-recover=all -g -O1)
-  add_executable(${name} ${ARG_UNPARSED_ARGUMENTS})
+  add_executable(${name} EXCLUDE_FROM_ALL ${ARG_UNPARSED_ARGUMENTS})
   target_include_directories(${name} PRIVATE ${PROJECT_SOURCE_DIR} ${PROJECT_SOURCE_DIR}/include)
   target_compile_options(${name} PRIVATE ${flags})
   target_link_options(${name} PRIVATE ${flags})
-  target_link_libraries(${name} PRIVATE ${ARG_LINK})
+  target_link_libraries(${name} PRIVATE ${ARG_LINK} $<$<BOOL:${ARG_MLIR}>:ingot_mlir>)
+  if(NOT TARGET ingot-fuzzers)
+    add_custom_target(ingot-fuzzers)
+  endif()
+  add_dependencies(ingot-fuzzers ${name})
   set_property(GLOBAL APPEND PROPERTY INGOT_FUZZERS ${name})
 endfunction()
