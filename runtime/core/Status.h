@@ -1,99 +1,110 @@
-//===- Status.h - Success, or one sentence that says why not
-//-------------------------------------===//
+//===- Status.h - Errors as values
+//--------------------------------------------------------------===//
 //
-// The runtime has no exceptions: what can fail returns a `Status`, or a `Result<T>` when it also
-// has a value. A message is one sentence, lower case at its start, without a period, that names the
-// thing, the value and the limit; callers add context in front with `withContext`.
+// The runtime has no exceptions. A function that can fail returns `Status`, or `Result<T>` when it
+// makes something. An error is one sentence, lower case, without a period, that names the thing,
+// its value and the limit:
 //
-//   Result<Reader> reader = Reader::open(path);
-//   if (!reader)
-//     return reader.status().withContext(path);
+//   Result<Artifact> opened = Artifact::open(path);
+//   if (!opened)
+//     return opened.takeStatus();
+//   Artifact artifact = std::move(*opened);
 //
-//===----------------------------------------------------------------------------------------------===//
+// Both are [[nodiscard]]; a success costs one null pointer.
+//
+//===------------------------------------------------------------------------------------------===//
 
 #ifndef INGOT_RUNTIME_CORE_STATUS_H
 #define INGOT_RUNTIME_CORE_STATUS_H
 
 #include <cassert>
+#include <cstdarg>
+#include <cstdio>
 #include <memory>
+#include <optional>
 #include <string>
-#include <string_view>
-#include <type_traits>
 #include <utility>
-#include <variant>
 
 namespace ingot::runtime {
 
+/// Success, or a sentence that says what went wrong.
 class [[nodiscard]] Status {
 public:
-  /// Success.
   Status() = default;
   static Status success() { return Status(); }
-  static Status failure(std::string message) {
+  static Status error(std::string message) {
     Status status;
     status.text = std::make_unique<std::string>(std::move(message));
     return status;
   }
-  Status(Status &&) = default;
-  Status &operator=(Status &&) = default;
-  Status(const Status &other) : text(other.text ? new std::string(*other.text) : nullptr) {}
-  Status &operator=(const Status &other) { return *this = Status(other); }
 
-  bool isOk() const { return !text; }
-  explicit operator bool() const { return isOk(); }
-  /// Empty on success.
-  std::string_view message() const { return text ? std::string_view(*text) : std::string_view(); }
+  bool ok() const { return !text; }
+  explicit operator bool() const { return ok(); }
 
-  /// The same failure with `context: ` in front; success stays success.
-  Status withContext(std::string_view context) const {
-    return isOk() ? Status() : failure(std::string(context) + ": " + *text);
+  /// The sentence; empty after success.
+  const std::string &message() const {
+    static const std::string none;
+    return text ? *text : none;
+  }
+
+  /// The same error with "context: " in front; success stays success.
+  Status withContext(const std::string &context) && {
+    if (text)
+      text->insert(0, context + ": ");
+    return std::move(*this);
   }
 
 private:
   std::unique_ptr<std::string> text;
 };
 
+/// A value, or the Status that says why there is none. Test before `*`.
 template <typename T> class [[nodiscard]] Result {
 public:
-  Result(T value) : content(std::in_place_index<0>, std::move(value)) {}
-  Result(Status failure) : content(std::in_place_index<1>, std::move(failure)) {
-    assert(!std::get_if<1>(&content)->isOk() && "a result without a value needs a failure");
+  Result(T value) : value(std::move(value)) {}
+  Result(Status failure) : error(std::move(failure)) {
+    assert(!error.ok() && "a result without a value needs an error");
   }
 
-  bool isOk() const { return content.index() == 0; }
-  explicit operator bool() const { return isOk(); }
-  T &operator*() & { return *std::get_if<0>(&content); }
-  const T &operator*() const & { return *std::get_if<0>(&content); }
-  T &&operator*() && { return std::move(*std::get_if<0>(&content)); }
-  T *operator->() { return std::get_if<0>(&content); }
-  const T *operator->() const { return std::get_if<0>(&content); }
-  /// The failure, or success.
-  Status status() const { return isOk() ? Status() : *std::get_if<1>(&content); }
-  std::string_view message() const {
-    return isOk() ? std::string_view() : std::get_if<1>(&content)->message();
-  }
+  bool ok() const { return value.has_value(); }
+  explicit operator bool() const { return ok(); }
+
+  T &operator*() & { return *value; }
+  const T &operator*() const & { return *value; }
+  T &&operator*() && { return std::move(*value); }
+  T *operator->() { return &*value; }
+  const T *operator->() const { return &*value; }
+
+  const std::string &message() const { return error.message(); }
+  Status takeStatus() { return std::move(error); }
 
 private:
-  std::variant<T, Status> content;
+  std::optional<T> value;
+  Status error;
 };
 
-/// Joins pieces of text and numbers into a failure: fail("section ", i, " ends past the file").
-template <typename... Parts> Status fail(const Parts &...parts) {
-  std::string message;
-  auto append = [&message](const auto &part) {
-    if constexpr (std::is_arithmetic_v<std::remove_cvref_t<decltype(part)>>)
-      message += std::to_string(part);
-    else
-      message += part;
-  };
-  (append(parts), ...);
-  return Status::failure(std::move(message));
+/// Text by a printf format.
+[[gnu::format(printf, 1, 2)]] inline std::string formatText(const char *format, ...) {
+  va_list list;
+  va_start(list, format);
+  va_list again;
+  va_copy(again, list);
+  int length = std::vsnprintf(nullptr, 0, format, list);
+  va_end(list);
+  std::string text(length > 0 ? length : 0, '\0');
+  if (length > 0)
+    std::vsnprintf(text.data(), text.size() + 1, format, again);
+  va_end(again);
+  return text;
 }
 
 } // namespace ingot::runtime
 
-/// Leaves the enclosing function with the failure of `expression`, a Status, if it is one.
-#define INGOT_RETURN_IF_FAILED(expression)                                                         \
+/// An error Status by a printf format: `return INGOT_ERROR("layer %d is past %d", layer, layers);`
+#define INGOT_ERROR(...) ::ingot::runtime::Status::error(::ingot::runtime::formatText(__VA_ARGS__))
+
+/// Returns from the enclosing function when `expression` (a Status) is an error.
+#define INGOT_RETURN_IF_ERROR(expression)                                                          \
   do {                                                                                             \
     if (::ingot::runtime::Status ingotStatus = (expression); !ingotStatus)                         \
       return ingotStatus;                                                                          \

@@ -57,13 +57,13 @@ struct FileHeader {
   uint64_t fileBytes;
   uint32_t sectionCount;
   uint32_t reserved;
-  uint64_t tableChecksum; ///< of the SectionEntry table
+  uint64_t tableChecksum; ///< of the header's bytes before this field followed by the SectionEntry table
 };
 
 struct SectionEntry {
   uint32_t kind; ///< SectionKind; a reader skips kinds that it does not know
   uint32_t reserved;
-  Name target; ///< Kernels only
+  Name target; ///< Kernels only: "cpu:LEVEL" or "cpu:LEVEL+FEATURE...", as "cpu:x86-64-v3+avxvnni"
   uint64_t offset;
   uint64_t bytes;
   uint64_t checksum; ///< of the section; 0 for Weights, which have WeightChecksums
@@ -76,6 +76,7 @@ struct SectionEntry {
 /// The numbers that vary from step to step. Kernels read them by this index, grids are functions of them.
 enum class Count : uint32_t { Tokens = 0, Outputs = 1, Sequences = 2 };
 inline constexpr uint32_t countCount = 3;
+inline constexpr uint32_t noCount = 0xffffffff;
 
 /// The arrays of a step descriptor.
 enum class Input : uint32_t {
@@ -95,24 +96,26 @@ enum class Space : uint32_t {
   Input = 3,  ///< `offset` is an `Input`
 };
 
+/// Stands at the start of the Plan section; its tables are in the same section, at multiples of 8.
 struct PlanHeader {
   uint64_t maxTokens;    ///< most tokens of one step; longer prompts come in chunks
   uint64_t maxOutputs;   ///< most rows of output of one step
   uint64_t maxSequences; ///< most sequences of one step
   uint64_t maxContext;   ///< most tokens of one sequence
   uint64_t pageTokens;   ///< tokens of one page of the cache
-  uint64_t pageCount;    ///< physical pages of the cache
+  uint64_t pageCount;    ///< physical pages of the cache; 0 for a program without a cache
   uint64_t pagesPerSequence;
   uint64_t arenaBytes;
   uint64_t cacheBytes;
   uint64_t outputOffset;  ///< of the result, float32 [outputs, outputWidth], in the arena
   uint64_t outputWidth;   ///< the vocabulary's size
+  uint64_t inputVocabulary; ///< token ids of a step are below this
   Table buffers;   ///< BufferRecord
   Table weights;   ///< WeightRecord
   Table kernels;   ///< KernelRecord
   Table arguments; ///< ArgumentRecord
   Table commands;  ///< CommandRecord
-  Table entries;   ///< EntryRecord
+  Table entries;   ///< EntryRecord, in the order of tokens: 1..a, a+1..b, ..., up to maxTokens
 };
 
 struct BufferRecord {
@@ -138,7 +141,7 @@ struct KernelRecord {
   uint64_t weightBytes;        ///< read once a launch
   uint64_t bytesPerRow;        ///< activations read and written for each value of `costCount`
   uint64_t operationsPerRow;   ///< multiply-adds count as two
-  uint64_t costCount;          ///< a `Count`
+  uint64_t costCount;          ///< a `Count`, or `noCount`: one row
 };
 
 /// An address: base of `space` + offset + i * loopStride, i the iteration of the enclosing loop (0 outside).
@@ -148,8 +151,6 @@ struct ArgumentRecord {
   uint64_t offset;
   uint64_t loopStride;
 };
-
-inline constexpr uint32_t noCount = 0xffffffff;
 
 /// One extent of a grid: ceil((value * multiplier + addend) / divisor), value = counts[count], 1 for noCount.
 struct GridExtent {
@@ -179,6 +180,10 @@ struct EntryRecord {
   uint32_t firstCommand, commandCount;
   uint64_t minTokens, maxTokens;
 };
+
+static_assert(sizeof(FileHeader) == 40 && sizeof(SectionEntry) == 40 && sizeof(PlanHeader) == 192);
+static_assert(sizeof(BufferRecord) == 32 && sizeof(WeightRecord) == 56 && sizeof(KernelRecord) == 56);
+static_assert(sizeof(ArgumentRecord) == 24 && sizeof(CommandRecord) == 128 && sizeof(EntryRecord) == 32);
 
 } // namespace ingot::format
 
