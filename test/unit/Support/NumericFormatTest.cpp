@@ -1,0 +1,76 @@
+//===- NumericFormatTest.cpp - The records agree with themselves
+//-------------------------------------===//
+
+#include "ingot/Support/NumericFormat.h"
+#include "gtest/gtest.h"
+#include <climits>
+
+using namespace ingot;
+
+// Every record is found by its name, and by no other.
+TEST(NumericFormat, IsFoundByName) {
+  for (const NumericFormat &format : NumericFormat::all())
+    EXPECT_EQ(NumericFormat::lookup(format.name), &format);
+  EXPECT_EQ(NumericFormat::lookup("q4_2"), nullptr);
+  EXPECT_EQ(NumericFormat::lookup("Q4_0"), nullptr);
+  EXPECT_EQ(NumericFormat::lookup(""), nullptr);
+}
+
+// Codes, scales and minimums fill a block exactly, and the planes give a code its bits.
+TEST(NumericFormat, BlocksHaveNoGaps) {
+  for (const NumericFormat &format : NumericFormat::all()) {
+    SCOPED_TRACE(format.name.str());
+    EXPECT_EQ(format.blockElements % format.groupElements, 0);
+    if (format.isFloat()) {
+      EXPECT_EQ(format.blockBytes * 8, format.codeBits);
+      continue;
+    }
+    unsigned bits = 0, bytes = 2 + (format.hasMinimum ? 2 : 0);
+    for (const CodePlane &plane : format.planes) {
+      bits += plane.bits;
+      bytes += format.blockElements * plane.bits / 8;
+    }
+    if (format.scaleKind == ScaleKind::F16xU4 || format.scaleKind == ScaleKind::F16xS8)
+      bytes += format.groupsPerBlock();
+    if (format.scaleKind == ScaleKind::F16xU6 || format.scaleKind == ScaleKind::F16xS6)
+      bytes += 12;
+    EXPECT_EQ(bits, format.codeBits);
+    EXPECT_EQ(bytes, format.blockBytes);
+  }
+}
+
+// A row is a whole number of blocks; what is not, or does not fit, has no size.
+TEST(NumericFormat, RowsAreWholeBlocks) {
+  const NumericFormat *q4 = NumericFormat::lookup("q4_1"), *q6 = NumericFormat::lookup("q6_k");
+  EXPECT_EQ(q4->bytesForRow(576), 360u);
+  EXPECT_EQ(q4->bytesForRow(0), 0u);
+  EXPECT_EQ(q4->bytesForRow(33), std::nullopt);
+  EXPECT_EQ(q4->bytesForRow(-32), std::nullopt);
+  EXPECT_EQ(q6->bytesForRow(576), std::nullopt);
+  EXPECT_EQ(NumericFormat::lookup("f32")->bytesForRow(INT64_MAX), std::nullopt);
+}
+
+// `exactRun` results of vpmaddubsw fit in 16 bits at the extremes, and one more does not: the
+// largest run.
+TEST(NumericFormat, ExactRunIsTheLargest) {
+  for (const NumericFormat &format : NumericFormat::all()) {
+    SCOPED_TRACE(format.name.str());
+    if (format.isFloat()) {
+      EXPECT_EQ(format.exactRun, 0);
+      continue;
+    }
+    // Signed codes enter as their magnitude, the sign moves to the activation: |-128| = 128.
+    int largest = format.codesAreSigned ? 128 : (1 << format.codeBits) - 1;
+    for (int activation : {NumericFormat::activationLimit, -NumericFormat::activationLimit}) {
+      int sum = 0, exact = 0;
+      while (true) {
+        int pair = largest * activation + largest * activation;
+        if (sum + pair > INT16_MAX || sum + pair < INT16_MIN)
+          break;
+        sum += pair;
+        ++exact;
+      }
+      EXPECT_EQ(exact, format.exactRun);
+    }
+  }
+}
