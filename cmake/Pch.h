@@ -1,4 +1,8 @@
-// The precompiled header of all compiler code. Only what most files need: a header here costs every rebuild of it.
+//===- Pch.h - The precompiled header of all compiler code ------------------------------------------===//
+//
+// Only what most files need: a header here costs every rebuild of it.
+//
+//===------------------------------------------------------------------------------------------------===//
 #include "mlir/Bytecode/BytecodeOpInterface.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"

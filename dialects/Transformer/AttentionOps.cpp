@@ -1,5 +1,9 @@
-//===- AttentionOps.cpp - Verifiers of ops in which tokens see each other
-//---------------------------===//
+//===- AttentionOps.cpp - Verifiers of ops in which tokens see each other ---------------------===//
+//
+// Ops of AttentionOps.td: masks, attention, caches. Constraints are checked in the order C1 to Cn
+// of the .td file; sizes written `?` agree with everything.
+//
+//===------------------------------------------------------------------------------------------===//
 
 #include "dialects/Transformer/Verify.h"
 

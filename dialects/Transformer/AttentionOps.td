@@ -1,4 +1,9 @@
 //===- AttentionOps.td - Ops in which tokens see each other -----------------------------*- tablegen -*-===//
+//
+// Masks, attention over the same batch or over a cache, and the cache's growth. Everything else in the dialect
+// leaves tokens alone.
+//
+//===---------------------------------------------------------------------------------------------------===//
 
 #ifndef INGOT_TRANSFORMER_ATTENTION_OPS
 #define INGOT_TRANSFORMER_ATTENTION_OPS

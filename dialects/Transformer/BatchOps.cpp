@@ -1,5 +1,9 @@
-//===- BatchOps.cpp - Verifiers and folders of ops between dense and packed batches
-//-----------------===//
+//===- BatchOps.cpp - Verifiers and folders of ops between dense and packed batches -----------===//
+//
+// Ops of BatchOps.td: packing, unpacking, choosing rows. Which token goes where is the offsets'
+// business, at run time; only shapes are checked here.
+//
+//===------------------------------------------------------------------------------------------===//
 
 #include "dialects/Transformer/Verify.h"
 

@@ -1,4 +1,8 @@
 //===- BatchOps.td - Ops between dense and packed batches -------------------------------*- tablegen -*-===//
+//
+// A dense batch is [B, S, ...] with padding, a packed one [T, ...] without; these ops lead from one to the other.
+//
+//===---------------------------------------------------------------------------------------------------===//
 
 #ifndef INGOT_TRANSFORMER_BATCH_OPS
 #define INGOT_TRANSFORMER_BATCH_OPS

@@ -1,5 +1,9 @@
-//===- ComputeOps.cpp - Syntax and verifiers of compute regions
-//-------------------------------------===//
+//===- ComputeOps.cpp - Syntax and verifiers of compute regions -------------------------------===//
+//
+// The region keeps plain ops, so its meaning is theirs; whether a kernel can serve it is asked
+// later.
+//
+//===------------------------------------------------------------------------------------------===//
 
 #include "dialects/Transformer/Verify.h"
 

@@ -1,4 +1,8 @@
 //===- ComputeOps.td - Regions that one kernel serves -----------------------------------*- tablegen -*-===//
+//
+// What the fuse stage makes: a group of ops and the name of the kernel family that will compute it.
+//
+//===---------------------------------------------------------------------------------------------------===//
 
 #ifndef INGOT_TRANSFORMER_COMPUTE_OPS
 #define INGOT_TRANSFORMER_COMPUTE_OPS

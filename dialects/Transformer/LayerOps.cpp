@@ -1,5 +1,8 @@
-//===- LayerOps.cpp - Verifiers of row-wise ops
-//-----------------------------------------------------===//
+//===- LayerOps.cpp - Verifiers of row-wise ops -----------------------------------------------===//
+//
+// Ops of LayerOps.td. Constraints are checked in the order C1 to Cn of the .td file.
+//
+//===------------------------------------------------------------------------------------------===//
 
 #include "dialects/Transformer/Verify.h"
 

@@ -1,5 +1,4 @@
-//===- Transformer.cpp - Registration and shared checks of the transformer dialect
-//------------------===//
+//===- Transformer.cpp - Registration and shared checks of the transformer dialect ------------===//
 //
 // Registers what the tables generate and holds the checks that several verifiers share. Verifiers
 // of ops are in the file named as their .td.

@@ -1,5 +1,4 @@
-//===- Transformer.h - The transformer dialect
-//------------------------------------------------------===//
+//===- Transformer.h - The transformer dialect ------------------------------------------------===//
 //
 // Declarations generated from Transformer.td: the model on tensors, device-free. Meanings, formulas
 // and constraints of ops are in the .td files, readable semantics in lib/Reference.

@@ -1,4 +1,8 @@
 //===- TransformerInterfaces.td - Interfaces of the transformer dialect -----------------*- tablegen -*-===//
+//
+// What passes ask of an op without knowing it.
+//
+//===---------------------------------------------------------------------------------------------------===//
 
 #ifndef INGOT_TRANSFORMER_INTERFACES
 #define INGOT_TRANSFORMER_INTERFACES

@@ -1,5 +1,8 @@
-//===- TransformerTypes.cpp - Types of the transformer dialect
-//--------------------------------------===//
+//===- TransformerTypes.cpp - Types of the transformer dialect --------------------------------===//
+//
+// Syntax and verifiers of weights, caches and ragged batches. Numeric formats are lib/Support's.
+//
+//===------------------------------------------------------------------------------------------===//
 
 #include "dialects/Transformer/Transformer.h"
 #include "mlir/IR/DialectImplementation.h"

@@ -1,5 +1,4 @@
-//===- Verify.h - Checks that the dialect's verifiers share
-//-----------------------------------------===//
+//===- Verify.h - Checks that the dialect's verifiers share -----------------------------------===//
 //
 // Each returns failure after one message that names the operand, what was expected and what was
 // found. Unknown sizes (`?`) agree with everything here: relating them is the work of the pass

@@ -1,5 +1,8 @@
-//===- WeightOps.cpp - Verifiers of ops on weights
-//--------------------------------------------------===//
+//===- WeightOps.cpp - Verifiers of ops on weights --------------------------------------------===//
+//
+// Declarations and uses of weights. No bytes are touched here.
+//
+//===------------------------------------------------------------------------------------------===//
 
 #include "dialects/Transformer/Verify.h"
 

@@ -1,4 +1,8 @@
 //===- WeightOps.td - Ops that declare and combine weights ------------------------------*- tablegen -*-===//
+//
+// Weights are named symbols of a type of their own; their bytes stay outside the IR.
+//
+//===---------------------------------------------------------------------------------------------------===//
 
 #ifndef INGOT_TRANSFORMER_WEIGHT_OPS
 #define INGOT_TRANSFORMER_WEIGHT_OPS

@@ -1,5 +1,4 @@
-//===- NumericFormat.cpp - The table of numeric formats
-//---------------------------------------------===//
+//===- NumericFormat.cpp - The table of numeric formats ---------------------------------------===//
 //
 // One line a format. The block layouts are those of GGUF; test/unit/Support compares every record's
 // decoding with the PyPI package `gguf`.

@@ -1,5 +1,4 @@
-//===- Status.h - Errors as values
-//--------------------------------------------------------------===//
+//===- Status.h - Errors as values ------------------------------------------------------------===//
 //
 // The runtime has no exceptions. A function that can fail returns `Status`, or `Result<T>` when it
 // makes something. An error is one sentence, lower case, without a period, that names the thing,

@@ -1,13 +1,15 @@
 //===- Format.h - The layout of model.ingot, byte by byte -------------------------------------------===//
 //
-// The only header that compiler and runtime share. Everything in an artefact is little-endian and is
-// described by the plain structs below; the writer fills them, the reader checks each offset and count
-// before it follows it. Plain C++20, no dependency: what is here is the contract between two programs
-// that may be years apart. A change that an old reader cannot ignore raises `majorVersion`.
+// The only header that compiler and runtime share. Everything in an artefact is little-endian and
+// is described by the plain structs below; the writer fills them, the reader checks each offset and
+// count before it follows it. Plain C++20, no dependency: what is here is the contract between two
+// programs that may be years apart. A change that an old reader cannot ignore raises
+// `majorVersion`.
 //
 //   FileHeader · SectionEntry[sectionCount] · sections, each aligned to its kind's alignment
 //
-// Strings live in the Names section and are referred to by `Name`. Checksums are XXH3 (64 bits, seed 0).
+// Strings live in the Names section and are referred to by `Name`. Checksums are XXH3 (64 bits,
+// seed 0).
 //
 //===----------------------------------------------------------------------------------------------===//
 
@@ -35,7 +37,7 @@ enum class SectionKind : uint32_t {
   WeightChecksums = 5, ///< uint64_t[ceil(weights.bytes / checksumPiece)]
   Tokenizer = 6,       ///< TokenizerHeader and its tables
   ChatTemplate = 7,    ///< Jinja text, UTF-8
-  Card = 8,            ///< JSON: hyper-parameters, source, recipe, compiler version, remarks, memory plan
+  Card = 8,            ///< JSON: hyper-parameters, source, recipe, remarks, memory plan
 };
 
 /// A string: `length` bytes at `offset` of the Names section.
@@ -57,7 +59,7 @@ struct FileHeader {
   uint64_t fileBytes;
   uint32_t sectionCount;
   uint32_t reserved;
-  uint64_t tableChecksum; ///< of the header's bytes before this field followed by the SectionEntry table
+  uint64_t tableChecksum; ///< of the header up to here and the SectionEntry table
 };
 
 struct SectionEntry {
@@ -73,7 +75,8 @@ struct SectionEntry {
 // Plan
 //===----------------------------------------------------------------------------------------------===//
 
-/// The numbers that vary from step to step. Kernels read them by this index, grids are functions of them.
+/// The numbers that vary from step to step. Kernels read them by this index, grids are functions of
+/// them.
 enum class Count : uint32_t { Tokens = 0, Outputs = 1, Sequences = 2 };
 inline constexpr uint32_t countCount = 3;
 inline constexpr uint32_t noCount = 0xffffffff;
@@ -90,10 +93,10 @@ inline constexpr uint32_t inputCount = 5;
 
 /// Where an argument of a launch points; see ArgumentRecord.
 enum class Space : uint32_t {
-  Arena = 0,  ///< activations of the step; bytes: PlanHeader::arenaBytes
-  Weights = 1,///< the Weights section
-  Cache = 2,  ///< the KV cache; bytes: PlanHeader::cacheBytes
-  Input = 3,  ///< `offset` is an `Input`
+  Arena = 0,   ///< activations of the step; bytes: PlanHeader::arenaBytes
+  Weights = 1, ///< the Weights section
+  Cache = 2,   ///< the KV cache; bytes: PlanHeader::cacheBytes
+  Input = 3,   ///< `offset` is an `Input`
 };
 
 /// Stands at the start of the Plan section; its tables are in the same section, at multiples of 8.
@@ -107,21 +110,21 @@ struct PlanHeader {
   uint64_t pagesPerSequence;
   uint64_t arenaBytes;
   uint64_t cacheBytes;
-  uint64_t outputOffset;  ///< of the result, float32 [outputs, outputWidth], in the arena
-  uint64_t outputWidth;   ///< the vocabulary's size
+  uint64_t outputOffset;    ///< of the result, float32 [outputs, outputWidth], in the arena
+  uint64_t outputWidth;     ///< the vocabulary's size
   uint64_t inputVocabulary; ///< token ids of a step are below this
-  Table buffers;   ///< BufferRecord
-  Table weights;   ///< WeightRecord
-  Table kernels;   ///< KernelRecord
-  Table arguments; ///< ArgumentRecord
-  Table commands;  ///< CommandRecord
-  Table entries;   ///< EntryRecord, in the order of tokens: 1..a, a+1..b, ..., up to maxTokens
+  Table buffers;            ///< BufferRecord
+  Table weights;            ///< WeightRecord
+  Table kernels;            ///< KernelRecord
+  Table arguments;          ///< ArgumentRecord
+  Table commands;           ///< CommandRecord
+  Table entries;            ///< EntryRecord, by tokens: 1..a, a+1..b, ..., up to maxTokens
 };
 
 struct BufferRecord {
   Name name;
-  uint64_t offset, bytes;              ///< in the arena
-  uint32_t firstCommand, lastCommand;  ///< lifetime
+  uint64_t offset, bytes;             ///< in the arena
+  uint32_t firstCommand, lastCommand; ///< lifetime
 };
 
 struct WeightRecord {
@@ -138,13 +141,14 @@ struct KernelRecord {
   Name family;
   uint32_t argumentCount;
   uint32_t reserved;
-  uint64_t weightBytes;        ///< read once a launch
-  uint64_t bytesPerRow;        ///< activations read and written for each value of `costCount`
-  uint64_t operationsPerRow;   ///< multiply-adds count as two
-  uint64_t costCount;          ///< a `Count`, or `noCount`: one row
+  uint64_t weightBytes;      ///< read once a launch
+  uint64_t bytesPerRow;      ///< activations read and written for each value of `costCount`
+  uint64_t operationsPerRow; ///< multiply-adds count as two
+  uint64_t costCount;        ///< a `Count`, or `noCount`: one row
 };
 
-/// An address: base of `space` + offset + i * loopStride, i the iteration of the enclosing loop (0 outside).
+/// An address: base of `space` + offset + i * loopStride, i the iteration of the enclosing loop (0
+/// outside).
 struct ArgumentRecord {
   uint32_t space; ///< Space
   uint32_t reserved;
@@ -152,7 +156,8 @@ struct ArgumentRecord {
   uint64_t loopStride;
 };
 
-/// One extent of a grid: ceil((value * multiplier + addend) / divisor), value = counts[count], 1 for noCount.
+/// One extent of a grid: ceil((value * multiplier + addend) / divisor), value = counts[count], 1
+/// for noCount.
 struct GridExtent {
   uint32_t count;
   uint32_t reserved;
@@ -161,7 +166,7 @@ struct GridExtent {
 
 enum class CommandKind : uint32_t {
   Launch = 0,    ///< runs all blocks of the grid, after all earlier commands are complete
-  LoopBegin = 1, ///< runs the commands up to the matching LoopEnd `iterations` times; loops do not nest
+  LoopBegin = 1, ///< the commands up to LoopEnd run `iterations` times; loops do not nest
   LoopEnd = 2,
 };
 
@@ -182,8 +187,10 @@ struct EntryRecord {
 };
 
 static_assert(sizeof(FileHeader) == 40 && sizeof(SectionEntry) == 40 && sizeof(PlanHeader) == 192);
-static_assert(sizeof(BufferRecord) == 32 && sizeof(WeightRecord) == 56 && sizeof(KernelRecord) == 56);
-static_assert(sizeof(ArgumentRecord) == 24 && sizeof(CommandRecord) == 128 && sizeof(EntryRecord) == 32);
+static_assert(sizeof(BufferRecord) == 32 && sizeof(WeightRecord) == 56 &&
+              sizeof(KernelRecord) == 56);
+static_assert(sizeof(ArgumentRecord) == 24 && sizeof(CommandRecord) == 128 &&
+              sizeof(EntryRecord) == 32);
 
 } // namespace ingot::format
 

@@ -1,5 +1,4 @@
-//===- NumericFormat.h - How stored bits become numbers
-//---------------------------------------------===//
+//===- NumericFormat.h - How stored bits become numbers ---------------------------------------===//
 //
 // A numeric format says what a stored weight means, exactly. All formats are records of one table,
 // so a new one is a line of data: where the bits of a code lie in a block, which code is zero, how

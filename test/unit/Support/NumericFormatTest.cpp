@@ -1,5 +1,4 @@
-//===- NumericFormatTest.cpp - The records agree with themselves
-//-------------------------------------===//
+//===- NumericFormatTest.cpp - The records agree with themselves ------------------------------===//
 
 #include "ingot/Support/NumericFormat.h"
 #include "gtest/gtest.h"

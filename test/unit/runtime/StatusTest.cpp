@@ -1,5 +1,4 @@
-//===- Status.h - Errors as values
-//--------------------------------------------------------------===//
+//===- StatusTest.cpp - Errors as values, tested ---------------------------------------------===//
 #include "runtime/core/Status.h"
 #include <gtest/gtest.h>
 
