@@ -1,0 +1,136 @@
+//===- Packing.h - How kernels want weights in memory
+//-----------------------------------------------===//
+//
+// `#tile.packed<FORMAT, rows = R>`: the order of bits in which a CPU kernel reads a weight. The
+// numbers are those of the numeric format, untouched; only their places change. The packer writes
+// this layout, the tile interpreter and the lowering of `tile.decode` read it, all from the plain
+// numbers below.
+//
+// The idea. A dot product over k with one weight row per register ends in a horizontal sum. With R
+// = 8 rows side by side, one 32-byte register holds 8 rows x 4 columns of bytes, row r in the r-th
+// 32-bit lane: exactly the operand of vpmaddubsw and vpdpbusd, whose sums stay in the row's own
+// lane. So the unit of the layout is the *code register* of 4 R bytes:
+//
+//     byte 4 r + j  belongs to  row r, column 4 v + j      (v: number of the register)
+//
+// A *group record* holds R rows x G columns, G = the format's group (32, or 16 for q2_k, q3_k,
+// q6_k):
+//
+//     plane 0 | plane 1, if any | R scales | R minimums, if any
+//
+// A plane stores b bits of every code (8; 4; 4+1; 4+2; 2; 2+1: the low bits first), n = 8 / b codes
+// to a byte. Columns that share a byte are G / n apart, so that a shift and a mask turn one loaded
+// register into a register of consecutive columns. With q = column / (G / n) and c = column % (G /
+// n):
+//
+//     byte = plane.offset + c / 4 * 4 R + 4 r + c % 4        shift = q * b
+//
+// Worked example, q4_1 (G = 32, b = 4, n = 2, R = 8). 16 columns of codes fit a register of
+// nibbles: register 0 has columns 0-3 in its low and 16-19 in its high nibbles, register 3 has
+// 12-15 and 28-31. Four loads give eight operands. Row 2, column 21: q = 1, c = 5, byte = 1 * 32 +
+// 8 + 1 = 41, shift 4. The record is 4 * 32 + 8 * 2 + 8 * 2 = 160 bytes for 256 weights: the 5 bits
+// of the file.
+//
+// The one exception is a plane of single bits with G = 16 (q3_k): its G / n = 2 columns do not fill
+// a register, so it is half as long: 16 columns x 8 rows are 16 bytes. Rows R/2..R-1 use the upper
+// four bits:
+//
+//     byte = plane.offset + 4 (r % (R/2)) + column % 4       shift = column / 4 + 4 (r / (R/2))
+//
+// Load 2 R bytes as x; the register (x, x >> 4) has column 4 q + j of row r in bit q of byte 4 r +
+// j.
+//
+// Around the records: the records of one row group follow each other along k, row groups follow
+// each other. The last row group is padded with codes, scales and minimums of zero. Scales and
+// minimums are f16 where a block has one scale, f32 where the format has two levels (the product is
+// exact in f32). Minimums are added (Codec.h). Codes are unsigned, still with the format's offset;
+// 8-bit ones signed. A float format is the same with G = 1: a record is one column of R rows, its
+// only plane the floats.
+//
+//===----------------------------------------------------------------------------------------------===//
+
+#ifndef INGOT_SUPPORT_PACKING_H
+#define INGOT_SUPPORT_PACKING_H
+
+#include "ingot/Support/NumericFormat.h"
+#include "llvm/ADT/STLFunctionalExtras.h"
+#include "llvm/ADT/SmallVector.h"
+#include "llvm/Support/Error.h"
+
+namespace ingot {
+
+/// One plane of a group record.
+struct PackedPlane {
+  unsigned bits;   ///< of each code (32 or 16: a float)
+  uint64_t offset; ///< of the plane in the record
+  uint64_t bytes;  ///< of the plane in one record
+  /// A one-bit plane with 16 columns, which holds half a code register (see above).
+  bool isHalfRegister;
+};
+
+/// Where the bits of one code lie, counted from the first byte of the packed weight.
+struct PackedAddress {
+  uint64_t byte;
+  unsigned shift;
+};
+
+/// The layout of one packed weight of [rows, columns].
+struct PackedLayout {
+  const NumericFormat *format;
+  int64_t rows, columns;
+  int64_t interleave;   ///< R: rows of a row group
+  int64_t groupColumns; ///< G: columns of a group record; 1 for floats
+  llvm::SmallVector<PackedPlane, 2> planes;
+  unsigned scaleBits;     ///< 16, 32, or 0 for floats; minimums have the same type
+  uint64_t scaleOffset;   ///< of the R scales in a record
+  uint64_t minimumOffset; ///< of the R minimums; meaningful where `format->hasMinimum`
+  uint64_t groupBytes;    ///< of one record: the stride between records along k
+  int64_t groupsPerRow;
+  uint64_t rowGroupBytes; ///< the stride between row groups
+  int64_t rowGroups;
+  uint64_t bytes; ///< of the whole packed weight
+
+  /// `interleave` must be a power of two from 2 to 64, `columns` a multiple of the format's block.
+  static llvm::Expected<PackedLayout> get(const NumericFormat &format, int64_t rows,
+                                          int64_t columns, int64_t interleave = 8);
+
+  uint64_t recordOffset(int64_t rowGroup, int64_t group) const {
+    return rowGroup * rowGroupBytes + group * groupBytes;
+  }
+  PackedAddress address(unsigned plane, int64_t row, int64_t column) const;
+};
+
+/// Packs up to R source rows (one row group; fewer in the last) from the format's stored bytes into
+/// `layout.rowGroupBytes` bytes.
+void packRowGroup(const PackedLayout &layout, llvm::ArrayRef<uint8_t> source,
+                  llvm::MutableArrayRef<uint8_t> packed);
+
+/// Fills the buffer with the stored bytes of `count` rows from row `first` on.
+using RowReader = llvm::function_ref<llvm::Error(int64_t first, int64_t count,
+                                                 llvm::MutableArrayRef<uint8_t> buffer)>;
+/// Takes the packed bytes, one row group a call, in order.
+using PackedSink = llvm::function_ref<llvm::Error(llvm::ArrayRef<uint8_t> rowGroup)>;
+
+/// Repacks a whole weight, one row group in memory at a time.
+llvm::Error packRows(const PackedLayout &layout, RowReader read, PackedSink write);
+
+/// The code of one weight, as stored. Integer formats only.
+uint8_t unpackCode(const PackedLayout &layout, llvm::ArrayRef<uint8_t> packed, int64_t row,
+                   int64_t column);
+
+/// A group record taken apart: codes[r * G + column] as stored, scales[r], minimums[r] (0 where
+/// none).
+struct UnpackedGroup {
+  llvm::SmallVector<uint8_t, 256> codes;
+  llvm::SmallVector<float, 8> scales, minimums;
+};
+UnpackedGroup unpackGroup(const PackedLayout &layout, llvm::ArrayRef<uint8_t> packed,
+                          int64_t rowGroup, int64_t group);
+
+/// The weight as a number, any format.
+float unpackValue(const PackedLayout &layout, llvm::ArrayRef<uint8_t> packed, int64_t row,
+                  int64_t column);
+
+} // namespace ingot
+
+#endif // INGOT_SUPPORT_PACKING_H

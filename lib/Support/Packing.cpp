@@ -1,0 +1,241 @@
+//===- Packing.cpp - How kernels want weights in memory
+//---------------------------------------------===//
+
+#include "ingot/Support/Packing.h"
+#include "ingot/Support/Codec.h"
+#include "llvm/Support/Endian.h"
+#include "llvm/Support/MathExtras.h"
+#include <cassert>
+#include <cstring>
+
+using namespace ingot;
+namespace endian = llvm::support::endian;
+
+//===----------------------------------------------------------------------------------------------===//
+// Layout
+//===----------------------------------------------------------------------------------------------===//
+
+/// Bits of each plane, low bits of the codes first.
+static llvm::SmallVector<unsigned, 2> getPlaneBits(const NumericFormat &format) {
+  switch (format.codeBits) {
+  case 3:
+    return {2, 1};
+  case 5:
+    return {4, 1};
+  case 6:
+    return {4, 2};
+  default:
+    return {format.codeBits};
+  }
+}
+
+llvm::Expected<PackedLayout> PackedLayout::get(const NumericFormat &format, int64_t rows,
+                                               int64_t columns, int64_t interleave) {
+  if (interleave < 2 || interleave > 64 || !llvm::isPowerOf2_64(interleave))
+    return llvm::createStringError("a packing of " + llvm::Twine(interleave) +
+                                   " rows is not a power of two from 2 to 64");
+  if (rows <= 0 || columns <= 0 || columns % format.blockElements != 0)
+    return llvm::createStringError("a weight of " + llvm::Twine(rows) + " x " +
+                                   llvm::Twine(columns) + " cannot be packed as " + format.name +
+                                   ", whose rows are whole blocks of " +
+                                   llvm::Twine(format.blockElements));
+  PackedLayout layout;
+  layout.format = &format;
+  layout.rows = rows;
+  layout.columns = columns;
+  layout.interleave = interleave;
+  layout.groupColumns = format.groupElements;
+  uint64_t offset = 0;
+  for (unsigned bits : getPlaneBits(format)) {
+    uint64_t bytes = uint64_t(interleave) * layout.groupColumns * bits / 8;
+    layout.planes.push_back({bits, offset, bytes, bits == 1 && layout.groupColumns == 16});
+    offset += bytes;
+  }
+  layout.scaleBits = format.isFloat() ? 0 : format.isTwoLevel() ? 32 : 16;
+  layout.scaleOffset = offset;
+  layout.minimumOffset = offset += interleave * layout.scaleBits / 8;
+  layout.groupBytes = offset + (format.hasMinimum ? interleave * layout.scaleBits / 8 : 0);
+  layout.groupsPerRow = columns / layout.groupColumns;
+  layout.rowGroups = (rows - 1) / interleave + 1;
+  if (__builtin_mul_overflow(layout.groupBytes, uint64_t(layout.groupsPerRow),
+                             &layout.rowGroupBytes) ||
+      __builtin_mul_overflow(layout.rowGroupBytes, uint64_t(layout.rowGroups), &layout.bytes) ||
+      layout.bytes > uint64_t(INT64_MAX))
+    return llvm::createStringError("a weight of " + llvm::Twine(rows) + " x " +
+                                   llvm::Twine(columns) + " packed as " + format.name +
+                                   " exceeds 2^63 bytes");
+  return layout;
+}
+
+/// The place of a code within its record.
+static PackedAddress getAddressInRecord(const PackedLayout &layout, const PackedPlane &plane,
+                                        unsigned row, unsigned column) {
+  unsigned interleave = layout.interleave;
+  if (layout.format->isFloat())
+    return {plane.offset + uint64_t(row) * plane.bits / 8, 0};
+  if (plane.isHalfRegister)
+    return {plane.offset + 4 * (row % (interleave / 2)) + column % 4,
+            column / 4 + 4 * (row / (interleave / 2))};
+  unsigned apart = layout.groupColumns * plane.bits / 8; // G / n
+  unsigned inRegister = column % apart;
+  return {plane.offset + inRegister / 4 * 4 * interleave + 4 * row + inRegister % 4,
+          column / apart * plane.bits};
+}
+
+PackedAddress PackedLayout::address(unsigned plane, int64_t row, int64_t column) const {
+  PackedAddress place =
+      getAddressInRecord(*this, planes[plane], row % interleave, column % groupColumns);
+  place.byte += recordOffset(row / interleave, column / groupColumns);
+  return place;
+}
+
+//===----------------------------------------------------------------------------------------------===//
+// Packing
+//===----------------------------------------------------------------------------------------------===//
+
+/// The places of all codes of a record, computed once a row group.
+using RecordMap = llvm::SmallVector<PackedAddress, 512>;
+
+static RecordMap getRecordMap(const PackedLayout &layout) {
+  RecordMap map;
+  for (const PackedPlane &plane : layout.planes)
+    for (unsigned row = 0; row < layout.interleave; ++row)
+      for (unsigned column = 0; column < layout.groupColumns; ++column)
+        map.push_back(getAddressInRecord(layout, plane, row, column));
+  return map;
+}
+
+static void writeScales(const PackedLayout &layout, const uint8_t *block,
+                        const DecodedBlock &decoded, unsigned group, unsigned row,
+                        uint8_t *record) {
+  const NumericFormat &format = *layout.format;
+  uint64_t place = row * layout.scaleBits / 8;
+  if (layout.scaleBits == 16) { // copied, so that even a NaN keeps its bits
+    memcpy(record + layout.scaleOffset + place, block + format.scaleOffset, 2);
+    if (format.hasMinimum)
+      memcpy(record + layout.minimumOffset + place, block + format.minimumOffset, 2);
+    return;
+  }
+  endian::write32le(record + layout.scaleOffset + place,
+                    llvm::bit_cast<uint32_t>(decoded.scales[group]));
+  if (format.hasMinimum)
+    endian::write32le(record + layout.minimumOffset + place,
+                      llvm::bit_cast<uint32_t>(decoded.minimums[group]));
+}
+
+/// Packs one stored row of an integer format into its lane of the row group's records.
+static void packRow(const PackedLayout &layout, const RecordMap &map, unsigned row,
+                    const uint8_t *source, uint8_t *packed) {
+  const NumericFormat &format = *layout.format;
+  unsigned columns = layout.groupColumns;
+  DecodedBlock block;
+  for (int64_t column = 0; column < layout.columns;
+       column += format.blockElements, source += format.blockBytes) {
+    decodeBlock(format, source, block);
+    for (unsigned group = 0; group < format.groupsPerBlock();
+         ++group, packed += layout.groupBytes) {
+      const PackedAddress *place = map.data() + row * columns;
+      unsigned position = 0;
+      for (const PackedPlane &plane : layout.planes) {
+        unsigned mask = (1u << plane.bits) - 1;
+        for (unsigned i = 0; i < columns; ++i)
+          packed[place[i].byte] |= ((block.codes[group * columns + i] >> position) & mask)
+                                   << place[i].shift;
+        position += plane.bits;
+        place += layout.interleave * columns;
+      }
+      writeScales(layout, source, block, group, row, packed);
+    }
+  }
+}
+
+void ingot::packRowGroup(const PackedLayout &layout, llvm::ArrayRef<uint8_t> source,
+                         llvm::MutableArrayRef<uint8_t> packed) {
+  uint64_t rowBytes = *layout.format->bytesForRow(layout.columns);
+  int64_t rows = source.size() / rowBytes;
+  assert(rows * rowBytes == source.size() && rows <= layout.interleave && "not a row group");
+  assert(packed.size() == layout.rowGroupBytes && "not the room of a row group");
+  std::fill(packed.begin(), packed.end(), 0);
+  if (!layout.format->isFloat()) {
+    RecordMap map = getRecordMap(layout);
+    for (int64_t row = 0; row < rows; ++row)
+      packRow(layout, map, row, source.data() + row * rowBytes, packed.data());
+    return;
+  }
+  unsigned size = layout.format->blockBytes;
+  for (int64_t row = 0; row < rows; ++row)
+    for (int64_t column = 0; column < layout.columns; ++column)
+      memcpy(packed.data() + column * layout.groupBytes + row * size,
+             source.data() + row * rowBytes + column * size, size);
+}
+
+llvm::Error ingot::packRows(const PackedLayout &layout, RowReader read, PackedSink write) {
+  uint64_t rowBytes = *layout.format->bytesForRow(layout.columns);
+  std::vector<uint8_t> source(rowBytes * layout.interleave), packed(layout.rowGroupBytes);
+  for (int64_t first = 0; first < layout.rows; first += layout.interleave) {
+    int64_t count = std::min(layout.interleave, layout.rows - first);
+    llvm::MutableArrayRef<uint8_t> rows(source.data(), count * rowBytes);
+    if (llvm::Error error = read(first, count, rows))
+      return error;
+    packRowGroup(layout, rows, packed);
+    if (llvm::Error error = write(packed))
+      return error;
+  }
+  return llvm::Error::success();
+}
+
+//===----------------------------------------------------------------------------------------------===//
+// Reading
+//===----------------------------------------------------------------------------------------------===//
+
+uint8_t ingot::unpackCode(const PackedLayout &layout, llvm::ArrayRef<uint8_t> packed, int64_t row,
+                          int64_t column) {
+  assert(!layout.format->isFloat() && "floats have no codes");
+  unsigned code = 0, position = 0;
+  for (unsigned plane = 0; plane < layout.planes.size(); ++plane) {
+    PackedAddress place = layout.address(plane, row, column);
+    unsigned bits = layout.planes[plane].bits;
+    code |= ((packed[place.byte] >> place.shift) & ((1u << bits) - 1)) << position;
+    position += bits;
+  }
+  return code;
+}
+
+static float readScale(const PackedLayout &layout, const uint8_t *bytes) {
+  return layout.scaleBits == 16 ? halfToFloat(endian::read16le(bytes))
+                                : llvm::bit_cast<float>(endian::read32le(bytes));
+}
+
+UnpackedGroup ingot::unpackGroup(const PackedLayout &layout, llvm::ArrayRef<uint8_t> packed,
+                                 int64_t rowGroup, int64_t group) {
+  UnpackedGroup result;
+  const uint8_t *record = packed.data() + layout.recordOffset(rowGroup, group);
+  for (int64_t row = 0; row < layout.interleave; ++row) {
+    for (int64_t column = 0; column < layout.groupColumns; ++column)
+      result.codes.push_back(unpackCode(layout, packed, rowGroup * layout.interleave + row,
+                                        group * layout.groupColumns + column));
+    uint64_t place = row * layout.scaleBits / 8;
+    result.scales.push_back(readScale(layout, record + layout.scaleOffset + place));
+    result.minimums.push_back(layout.format->hasMinimum
+                                  ? readScale(layout, record + layout.minimumOffset + place)
+                                  : 0.0f);
+  }
+  return result;
+}
+
+float ingot::unpackValue(const PackedLayout &layout, llvm::ArrayRef<uint8_t> packed, int64_t row,
+                         int64_t column) {
+  const NumericFormat &format = *layout.format;
+  if (format.isFloat()) {
+    float value;
+    decodeRow(format, packed.slice(layout.address(0, row, column).byte, format.blockBytes), value);
+    return value;
+  }
+  const uint8_t *record =
+      packed.data() + layout.recordOffset(row / layout.interleave, column / layout.groupColumns);
+  uint64_t place = row % layout.interleave * layout.scaleBits / 8;
+  float value = readScale(layout, record + layout.scaleOffset + place) *
+                float(format.decodeCode(unpackCode(layout, packed, row, column)));
+  return format.hasMinimum ? value + readScale(layout, record + layout.minimumOffset + place)
+                           : value;
+}
