@@ -18,7 +18,7 @@ die() { say "error: $*"; exit 1; }
 run_step() {
   local name=$1 log=$logs/$1.log started=$SECONDS shown=-1 status=0 pid
   shift
-  mkdir -p "$logs" || return 1
+  mkdir -p "$logs" || die "cannot write to $logs"
   "$@" >"$log" 2>&1 </dev/null &
   pid=$!
   while kill -0 $pid 2>/dev/null; do
@@ -30,6 +30,7 @@ run_step() {
   if [ $status -ne 0 ]; then
     say "$name: failed after $((SECONDS - started)) s; the end of $log:"
     show_failure "$log" >&2
+    show_space
     return $status
   fi
   say "$name: done ($((SECONDS - started)) s)"
@@ -51,6 +52,15 @@ show_failure() {
   grep -E -m 20 -A 6 '(error|undefined symbol|FAILED):|\berror: ' "$1" || true
   echo ...
   tail -n 25 "$1"
+}
+
+# A full disk explains most failures that do not explain themselves.
+show_space() {
+  local place free
+  for place in "$root" /usr /tmp; do
+    free=$(df -Pm "$place" 2>/dev/null | awk 'NR == 2 { print $4 }')
+    [ "${free:-1000}" -ge 500 ] || say "note: the disk of $place has $free MB left; packages and build take about 5 GB"
+  done
 }
 
 missing_packages() {
