@@ -65,6 +65,16 @@ LogicalResult PositionsOp::verify() {
   return verifyRank(*this, "result", getResult().getType(), 1);
 }
 
+// (C1)
+LogicalResult SequencesOp::verify() {
+  return verifyRank(*this, "result", getResult().getType(), 1);
+}
+
+// (C1)
+LogicalResult PageTableOp::verify() {
+  return verifyRank(*this, "result", getResult().getType(), 2);
+}
+
 LogicalResult MakeRaggedOp::verify() {
   // (C1)
   if (failed(verifyRank(*this, "positions", getPositions().getType(), 2)))

@@ -80,6 +80,41 @@ def PositionsOp : Transformer_Op<"positions", [Pure]> {
   let hasVerifier = 1;
 }
 
+def SequencesOp : Transformer_Op<"sequences", [Pure]> {
+  let summary = "row of the page table of each packed token's sequence";
+  let description = [{
+    Constraints:
+    - (C1) the result is [T].
+
+    ```mlir
+    %s = transformer.sequences %batch : tensor<?xi32>
+    ```
+  }];
+  let arguments = (ins Transformer_Ragged:$batch);
+  let results = (outs IdTensor:$result);
+  let assemblyFormat = "$batch attr-dict `:` type($result)";
+  let hasVerifier = 1;
+}
+
+def PageTableOp : Transformer_Op<"page_table", [Pure]> {
+  let summary = "physical page of each logical page of each sequence";
+  let description = [{
+    Row r of the result holds the pages of sequence r in the order of its positions: position p lies in entry
+    p / page of the row.
+
+    Constraints:
+    - (C1) the result is of rank 2.
+
+    ```mlir
+    %t = transformer.page_table %batch : tensor<?x?xi32>
+    ```
+  }];
+  let arguments = (ins Transformer_Ragged:$batch);
+  let results = (outs IdTensor:$result);
+  let assemblyFormat = "$batch attr-dict `:` type($result)";
+  let hasVerifier = 1;
+}
+
 def MakeRaggedOp : Transformer_Op<"make_ragged", [Pure]> {
   let summary = "ragged description of a dense batch";
   let description = [{
