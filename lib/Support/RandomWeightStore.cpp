@@ -1,0 +1,126 @@
+//===- RandomWeightStore.cpp - Weights without a checkpoint ------------------------------------------===//
+//
+// Random blocks are made in their stored form: random bits everywhere, then a block scale (and
+// minimum) that centres the values and gives them the deviation asked for. No function of the C
+// library is involved, so a seed means the same weights on every machine.
+//
+//===----------------------------------------------------------------------------------------------===//
+
+#include "ingot/Support/Codec.h"
+#include "ingot/Support/WeightStore.h"
+#include "llvm/Support/Endian.h"
+#include "llvm/Support/xxhash.h"
+#include <cmath>
+
+using namespace ingot;
+namespace endian = llvm::support::endian;
+
+/// A mix of a counter into 64 random bits (SplitMix64's finaliser).
+static uint64_t mix(uint64_t value) {
+  value += 0x9e3779b97f4a7c15;
+  value = (value ^ (value >> 30)) * 0xbf58476d1ce4e5b9;
+  value = (value ^ (value >> 27)) * 0x94d049bb133111eb;
+  return value ^ (value >> 31);
+}
+
+/// Roughly normal, deviation 1: the sum of four uniform 16-bit numbers, which has the variance 4
+/// (2^32 - 1) / 12.
+static float makeNormal(uint64_t bits) {
+  int64_t sum = -2 * 65535;
+  for (unsigned i = 0; i < 4; ++i)
+    sum += (bits >> (16 * i)) & 0xffff;
+  return float(double(sum) / 37837.2273584);
+}
+
+namespace {
+/// Mean and mean square of an integer that is uniform in [low, high].
+struct Uniform {
+  double mean, square;
+  Uniform(int low, int high) : mean((low + high) / 2.0), square(0) {
+    for (int value = low; value <= high; ++value)
+      square += double(value) * value / (high - low + 1);
+  }
+};
+
+/// Block scale and minimum of a format.
+struct BlockScales {
+  float scale, minimum;
+};
+} // namespace
+
+static Uniform getSubScales(ScaleKind kind) {
+  switch (kind) {
+  case ScaleKind::F16xU4:
+    return {0, 15};
+  case ScaleKind::F16xU6:
+    return {0, 63};
+  case ScaleKind::F16xS6:
+    return {-32, 31};
+  case ScaleKind::F16xS8:
+    return {-128, 127};
+  default:
+    return {1, 1};
+  }
+}
+
+/// The scales that give values of the deviation and, where the format has minimums, of mean zero.
+static BlockScales getScales(const NumericFormat &format, float deviation) {
+  int low = format.codesAreSigned ? -128 : -int(format.codeOffset);
+  Uniform codes(low, low + (1 << format.codeBits) - 1), subScales = getSubScales(format.scaleKind);
+  // value = d (s c - C t), C = mean of c, s and t independent group scale and minimum (1 where
+  // there are none).
+  double variance = codes.square * subScales.square;
+  if (format.hasMinimum)
+    variance += codes.mean * codes.mean * (subScales.square - 2 * subScales.mean * subScales.mean);
+  else
+    variance -= codes.mean * codes.mean * subScales.mean * subScales.mean;
+  float scale = deviation / std::sqrt(variance);
+  float minimum = scale * float(codes.mean);
+  return {scale, format.isTwoLevel() ? minimum : -minimum};
+}
+
+RandomWeightStore::RandomWeightStore(uint64_t seed)
+    : seed(seed), description("random:" + std::to_string(seed)) {}
+
+llvm::Error RandomWeightStore::add(llvm::StringRef name, const NumericFormat &format,
+                                   llvm::ArrayRef<int64_t> shape, float deviation, float mean) {
+  llvm::Expected<WeightInfo> info = WeightInfo::get(format, shape);
+  if (!info)
+    return llvm::createStringError("weight '" + name + "': " + llvm::toString(info.takeError()));
+  if (!weights.try_emplace(name, Weight{std::move(*info), deviation, mean}).second)
+    return llvm::createStringError("there is a weight '" + name + "' already");
+  names.push_back(name.str());
+  return llvm::Error::success();
+}
+
+const WeightInfo *RandomWeightStore::find(llvm::StringRef name) const {
+  auto found = weights.find(name);
+  return found == weights.end() ? nullptr : &found->second.info;
+}
+
+llvm::Error RandomWeightStore::read(llvm::StringRef name, const WeightInfo &info, int64_t first,
+                                    int64_t count, llvm::MutableArrayRef<uint8_t> buffer) const {
+  const NumericFormat &format = *info.format;
+  const Weight &weight = weights.find(name)->second;
+  uint64_t key = mix(seed ^ llvm::xxh3_64bits(name));
+  BlockScales scales = format.isFloat() ? BlockScales{} : getScales(format, weight.deviation);
+  uint64_t block = uint64_t(first) * (info.columns / format.blockElements);
+  for (; !buffer.empty(); buffer = buffer.drop_front(format.blockBytes), ++block) {
+    uint64_t state = mix(key + block);
+    uint8_t *bytes = buffer.data();
+    if (format.isFloat()) {
+      float value = weight.mean + weight.deviation * makeNormal(state);
+      encodeRow(format, value, buffer.take_front(format.blockBytes));
+      continue;
+    }
+    for (unsigned i = 0; i < format.blockBytes; ++i) {
+      if (i % 8 == 0)
+        state = mix(state);
+      bytes[i] = state >> (8 * (i % 8));
+    }
+    endian::write16le(bytes + format.scaleOffset, floatToHalf(scales.scale));
+    if (format.hasMinimum)
+      endian::write16le(bytes + format.minimumOffset, floatToHalf(scales.minimum));
+  }
+  return llvm::Error::success();
+}
