@@ -1,0 +1,110 @@
+//===- Device.h - What a machine must be able to do
+//-----------------------------------------------===//
+//
+// The interface between the session and the hardware: memory, modules (code), queues and events.
+// runtime/cpu implements it with threads; a CUDA device can implement it with streams and graphs.
+// Every implementation runs the suite test/unit/runtime/DeviceConformance.h.
+//
+// The session prepares everything ahead: launches with resolved addresses that never change while
+// it lives, in order. A step only writes the inputs, evaluates the grids and hands the list to the
+// queue.
+//
+//===------------------------------------------------------------------------------------------===//
+
+#ifndef INGOT_RUNTIME_CORE_DEVICE_H
+#define INGOT_RUNTIME_CORE_DEVICE_H
+
+#include "runtime/core/Artifact.h"
+
+#include <memory>
+
+namespace ingot::runtime {
+
+/// Memory that kernels of the device can use.
+class DeviceMemory {
+public:
+  virtual ~DeviceMemory() = default;
+  std::byte *address() const { return base; } ///< as kernels see it
+  uint64_t size() const { return bytes; }
+  bool isHostAccessible() const { return hostAccessible; }
+
+protected:
+  std::byte *base = nullptr;
+  uint64_t bytes = 0;
+  bool hostAccessible = false;
+};
+
+/// A function of a module, as its device understands it.
+using Kernel = const void *;
+
+/// The code of one target, loaded.
+class Module {
+public:
+  virtual ~Module() = default;
+  virtual Result<Kernel> findKernel(std::string_view symbol) const = 0;
+};
+
+/// Numbers of blocks; all blocks with x below grid.x and so on are run, in no order.
+struct Grid {
+  int64_t x = 1, y = 1, z = 1;
+};
+
+/// One run of a kernel over a grid. `arguments` and `grid` stay the caller's and stay where they
+/// are.
+struct Launch {
+  Kernel kernel = nullptr;
+  void *const *arguments = nullptr;
+  uint32_t argumentCount = 0;
+  const Grid *grid = nullptr;
+};
+
+/// A point in a queue.
+class Event {
+public:
+  virtual ~Event() = default;
+  /// Returns when all work before the point is done.
+  virtual Status wait() = 0;
+  /// Nanoseconds of a steady clock at which the point was reached, after `wait`.
+  virtual uint64_t getNanoseconds() const = 0;
+};
+
+/// Work in order: what is handed in later sees all effects of what was handed in earlier.
+class Queue {
+public:
+  virtual ~Queue() = default;
+  /// Copies between any two of host and device memory.
+  virtual Status copy(void *to, const void *from, uint64_t bytes) = 0;
+  /// Runs the launches one after the other; blocks of one launch run in parallel. `counts`
+  /// (format::countCount numbers in host memory) is read before this returns or must stay until
+  /// `synchronize`.
+  virtual Status launch(std::span<const Launch> launches, const int64_t *counts) = 0;
+  /// The same, and measures: nanoseconds[i] becomes the time of launch i. Returns when all are
+  /// done.
+  virtual Status launchTimed(std::span<const Launch> launches, const int64_t *counts,
+                             uint64_t *nanoseconds) = 0;
+  virtual Result<std::unique_ptr<Event>> record() = 0;
+  /// Returns when everything handed in is done.
+  virtual Status synchronize() = 0;
+};
+
+class Device {
+public:
+  virtual ~Device() = default;
+  /// For people and reports, as "cpu: x86-64-v3 avxvnni, 8 threads".
+  virtual std::string describe() const = 0;
+  virtual unsigned getThreadCount() const = 0;
+  /// Of the artefact's Kernels sections the best that this device can run; else why it can run
+  /// none.
+  virtual Result<const Section *> selectCode(const Artifact &artifact) const = 0;
+  virtual Result<std::unique_ptr<Module>> loadModule(Bytes code) = 0;
+  /// Zeroed memory.
+  virtual Result<std::unique_ptr<DeviceMemory>> allocate(uint64_t bytes) = 0;
+  /// Makes host bytes visible to kernels, read-only: in place where the device can, else by a copy.
+  /// The host bytes must outlive the result.
+  virtual Result<std::unique_ptr<DeviceMemory>> importBytes(Bytes bytes) = 0;
+  virtual Result<std::unique_ptr<Queue>> createQueue() = 0;
+};
+
+} // namespace ingot::runtime
+
+#endif // INGOT_RUNTIME_CORE_DEVICE_H

@@ -1,0 +1,38 @@
+//===- Model.cpp - An artefact on a device
+//--------------------------------------------------------===//
+
+#include "runtime/core/Model.h"
+
+using namespace ingot::runtime;
+
+Result<std::unique_ptr<Model>> Model::open(const std::string &path, Device &device) {
+  Result<Artifact> artifact = Artifact::open(path);
+  if (!artifact)
+    return artifact.takeStatus();
+  return create(std::move(*artifact), device);
+}
+
+Result<std::unique_ptr<Model>> Model::create(Artifact opened, Device &device) {
+  std::unique_ptr<Model> model(new Model(std::move(opened), device));
+  const Artifact &artifact = model->artifact;
+  Result<const Section *> code = device.selectCode(artifact);
+  if (!code)
+    return code.takeStatus();
+  model->code = *code;
+  std::string context = artifact.getPath() + ": section Kernels of " + std::string((*code)->target);
+  Result<std::unique_ptr<Module>> module = device.loadModule((*code)->bytes);
+  if (!module)
+    return module.takeStatus().withContext(context);
+  model->module = std::move(*module);
+  for (const format::KernelRecord &record : artifact.getPlan().kernels) {
+    Result<Kernel> kernel = model->module->findKernel(artifact.getName(record.symbol));
+    if (!kernel)
+      return kernel.takeStatus().withContext(context);
+    model->kernels.push_back(*kernel);
+  }
+  Result<std::unique_ptr<DeviceMemory>> weights = device.importBytes(artifact.getWeights());
+  if (!weights)
+    return weights.takeStatus().withContext(artifact.getPath());
+  model->weights = std::move(*weights);
+  return model;
+}

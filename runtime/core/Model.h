@@ -1,0 +1,44 @@
+//===- Model.h - An artefact on a device
+//----------------------------------------------------------===//
+//
+// What all sessions of a model share: the opened artefact, its code loaded, its kernels found, its
+// weights where kernels can read them. Immutable once made.
+//
+//===------------------------------------------------------------------------------------------===//
+
+#ifndef INGOT_RUNTIME_CORE_MODEL_H
+#define INGOT_RUNTIME_CORE_MODEL_H
+
+#include "runtime/core/Device.h"
+
+namespace ingot::runtime {
+
+class Model {
+public:
+  /// The device must outlive the model.
+  static Result<std::unique_ptr<Model>> open(const std::string &path, Device &device);
+  static Result<std::unique_ptr<Model>> create(Artifact artifact, Device &device);
+
+  const Artifact &getArtifact() const { return artifact; }
+  const Plan &getPlan() const { return artifact.getPlan(); }
+  Device &getDevice() const { return *device; }
+  /// Of the code in use.
+  std::string_view getTarget() const { return code->target; }
+  /// In the order of the plan's kernels.
+  std::span<const Kernel> getKernels() const { return kernels; }
+  const DeviceMemory &getWeights() const { return *weights; }
+
+private:
+  Model(Artifact artifact, Device &device) : artifact(std::move(artifact)), device(&device) {}
+
+  Artifact artifact;
+  Device *device;
+  const Section *code = nullptr;
+  std::unique_ptr<Module> module;
+  std::vector<Kernel> kernels;
+  std::unique_ptr<DeviceMemory> weights;
+};
+
+} // namespace ingot::runtime
+
+#endif // INGOT_RUNTIME_CORE_MODEL_H

@@ -1,0 +1,165 @@
+//===- CpuDevice.cpp - The CPU as a device
+//--------------------------------------------------------===//
+
+#include "runtime/cpu/CpuDevice.h"
+#include "runtime/cpu/ElfCheck.h"
+
+#include <cerrno>
+#include <chrono>
+#include <cstring>
+#include <dlfcn.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+using namespace ingot;
+using namespace ingot::runtime;
+using namespace ingot::runtime::cpu;
+
+namespace {
+
+class HostMemory : public DeviceMemory {
+public:
+  explicit HostMemory(MappedMemory memory) : owned(std::move(memory)) { show(owned.view()); }
+  explicit HostMemory(Bytes borrowed) { show(borrowed); }
+
+private:
+  void show(Bytes view) {
+    base = const_cast<std::byte *>(view.data());
+    bytes = view.size();
+    hostAccessible = true;
+  }
+  MappedMemory owned;
+};
+
+class SharedObject : public Module {
+public:
+  explicit SharedObject(void *handle) : handle(handle) {}
+  ~SharedObject() override { dlclose(handle); }
+  Result<Kernel> findKernel(std::string_view symbol) const override {
+    std::string name(symbol);
+    void *address = name.find('\0') == std::string::npos ? dlsym(handle, name.c_str()) : nullptr;
+    if (!address)
+      return INGOT_ERROR("the code has no kernel '%s'", name.c_str());
+    return Kernel(address);
+  }
+
+private:
+  void *handle;
+};
+
+class ReachedEvent : public Event {
+public:
+  ReachedEvent()
+      : nanoseconds(std::chrono::duration_cast<std::chrono::nanoseconds>(
+                        std::chrono::steady_clock::now().time_since_epoch())
+                        .count()) {}
+  Status wait() override { return Status::success(); }
+  uint64_t getNanoseconds() const override { return nanoseconds; }
+
+private:
+  uint64_t nanoseconds;
+};
+
+/// Does everything before it returns, so that nothing is left to wait for.
+class CpuQueue : public Queue {
+public:
+  explicit CpuQueue(WorkerPool &pool) : pool(pool) {}
+  Status copy(void *to, const void *from, uint64_t bytes) override {
+    if (bytes)
+      std::memmove(to, from, bytes);
+    return Status::success();
+  }
+  Status launch(std::span<const Launch> launches, const int64_t *counts) override {
+    pool.run(launches, counts);
+    return Status::success();
+  }
+  Status launchTimed(std::span<const Launch> launches, const int64_t *counts,
+                     uint64_t *nanoseconds) override {
+    pool.run(launches, counts, nanoseconds);
+    return Status::success();
+  }
+  Result<std::unique_ptr<Event>> record() override {
+    return std::unique_ptr<Event>(std::make_unique<ReachedEvent>());
+  }
+  Status synchronize() override { return Status::success(); }
+
+private:
+  WorkerPool &pool;
+};
+
+/// A file in memory with these bytes, or -1 with errno.
+int createMemoryFile(Bytes bytes) {
+  int file = memfd_create("ingot-kernels", MFD_CLOEXEC);
+  while (file >= 0 && !bytes.empty()) {
+    ssize_t written = write(file, bytes.data(), bytes.size());
+    if (written < 0 && errno == EINTR)
+      continue;
+    if (written <= 0) {
+      close(file);
+      return -1;
+    }
+    bytes = bytes.subspan(written);
+  }
+  return file;
+}
+
+} // namespace
+
+CpuDevice::CpuDevice(const WorkerPoolOptions &options, Features features)
+    : features(std::move(features)), pool(options) {}
+
+std::string CpuDevice::describe() const {
+  return formatText("cpu:%s, %u threads", features.describe().c_str(), pool.size());
+}
+
+Result<const Section *> CpuDevice::selectCode(const Artifact &artifact) const {
+  const Section *best = nullptr;
+  int bestRank = -1;
+  std::string refusals;
+  for (const Section &section : artifact.getSections()) {
+    if (section.kind != format::SectionKind::Kernels)
+      continue;
+    Result<int> rank = features.rank(section.target);
+    if (!rank)
+      refusals += (refusals.empty() ? "" : "; ") + rank.message();
+    else if (*rank > bestRank) {
+      best = &section;
+      bestRank = *rank;
+    }
+  }
+  if (!best)
+    return INGOT_ERROR("%s: no code for this CPU: %s", artifact.getPath().c_str(),
+                       refusals.c_str());
+  return best;
+}
+
+Result<std::unique_ptr<Module>> CpuDevice::loadModule(Bytes code) {
+  if (Status status = checkKernelElf(code); !status)
+    return std::move(status).withContext("kernel code");
+  int file = createMemoryFile(code);
+  if (file < 0)
+    return INGOT_ERROR("cannot make a memory file of %zu bytes for kernel code: %s", code.size(),
+                       std::strerror(errno));
+  void *handle = dlopen(formatText("/proc/self/fd/%d", file).c_str(), RTLD_NOW | RTLD_LOCAL);
+  close(file); // the loader has mapped it
+  if (!handle)
+    return INGOT_ERROR(
+        "cannot load kernel code: %s (a host with the sysctl vm.memfd_noexec=2 refuses)",
+        dlerror());
+  return std::unique_ptr<Module>(std::make_unique<SharedObject>(handle));
+}
+
+Result<std::unique_ptr<DeviceMemory>> CpuDevice::allocate(uint64_t bytes) {
+  Result<MappedMemory> memory = MappedMemory::allocate(bytes);
+  if (!memory)
+    return memory.takeStatus();
+  return std::unique_ptr<DeviceMemory>(std::make_unique<HostMemory>(std::move(*memory)));
+}
+
+Result<std::unique_ptr<DeviceMemory>> CpuDevice::importBytes(Bytes bytes) {
+  return std::unique_ptr<DeviceMemory>(std::make_unique<HostMemory>(bytes));
+}
+
+Result<std::unique_ptr<Queue>> CpuDevice::createQueue() {
+  return std::unique_ptr<Queue>(std::make_unique<CpuQueue>(pool));
+}
