@@ -1,5 +1,4 @@
-//===- Codec.cpp - Exact decoding and encoding of stored weights
-//------------------------------------===//
+//===- Codec.cpp - Exact decoding and encoding of stored weights ------------------------------===//
 
 #include "ingot/Support/Codec.h"
 #include "llvm/ADT/APFloat.h"

@@ -1,5 +1,4 @@
-//===- Packing.cpp - How kernels want weights in memory
-//---------------------------------------------===//
+//===- Packing.cpp - How kernels want weights in memory ---------------------------------------===//
 
 #include "ingot/Support/Packing.h"
 #include "ingot/Support/Codec.h"

@@ -1,5 +1,4 @@
-//===- Codec.h - Exact decoding and encoding of stored weights
-//--------------------------------------===//
+//===- Codec.h - Exact decoding and encoding of stored weights --------------------------------===//
 //
 // The one scalar codec of every numeric format: importers, the packer, the reference interpreter
 // and the tests all read stored bytes through it. It is written for exactness first; there is no

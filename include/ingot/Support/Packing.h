@@ -1,5 +1,4 @@
-//===- Packing.h - How kernels want weights in memory
-//-----------------------------------------------===//
+//===- Packing.h - How kernels want weights in memory -----------------------------------------===//
 //
 // `#tile.packed<FORMAT, rows = R>`: the order of bits in which a CPU kernel reads a weight. The
 // numbers are those of the numeric format, untouched; only their places change. The packer writes

@@ -1,5 +1,4 @@
-//===- CodecTest.cpp - Decoding is exact
-//-------------------------------------------------------------===//
+//===- CodecTest.cpp - Decoding is exact ------------------------------------------------------===//
 //
 // Here are the properties; test/unit/Import/FormatsTest.cpp compares with PyPI gguf.
 //

@@ -1,5 +1,4 @@
-//===- PackingTest.cpp - Packing moves bits and loses none
-//-------------------------------------------===//
+//===- PackingTest.cpp - Packing moves bits and loses none ------------------------------------===//
 
 #include "ingot/Support/Packing.h"
 #include "ingot/Support/Codec.h"
