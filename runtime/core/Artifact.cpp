@@ -1,5 +1,4 @@
-//===- Artifact.cpp - Reader of model.ingot
-//-------------------------------------------------------===//
+//===- Artifact.cpp - Reader of model.ingot ---------------------------------------------------===//
 
 #include "runtime/core/Artifact.h"
 

@@ -1,5 +1,4 @@
-//===- Artifact.h - Reader of model.ingot
-//---------------------------------------------------------===//
+//===- Artifact.h - Reader of model.ingot -----------------------------------------------------===//
 //
 // Opens an artefact by mapping it, and believes nothing in it: every offset, count, table and name
 // is checked, and every checksum but that of the weights, before anything is handed out. What an

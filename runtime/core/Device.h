@@ -1,5 +1,4 @@
-//===- Device.h - What a machine must be able to do
-//-----------------------------------------------===//
+//===- Device.h - What a machine must be able to do -------------------------------------------===//
 //
 // The interface between the session and the hardware: memory, modules (code), queues and events.
 // runtime/cpu implements it with threads; a CUDA device can implement it with streams and graphs.

@@ -1,5 +1,4 @@
-//===- Memory.cpp - Mapped memory and checksums
-//-------------------------------------------------===//
+//===- Memory.cpp - Mapped memory and checksums -----------------------------------------------===//
 
 #include "runtime/core/Memory.h"
 

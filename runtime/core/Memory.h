@@ -1,5 +1,4 @@
-//===- Memory.h - Mapped memory: files and anonymous pages
-//--------------------------------------===//
+//===- Memory.h - Mapped memory: files and anonymous pages ------------------------------------===//
 //
 // An owning range of mapped pages: a file read-only, or zeroed anonymous memory (arena, cache,
 // inputs). Pages are taken from the system when they are first touched, so reserving the cache of a

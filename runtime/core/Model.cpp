@@ -1,5 +1,4 @@
-//===- Model.cpp - An artefact on a device
-//--------------------------------------------------------===//
+//===- Model.cpp - An artefact on a device ----------------------------------------------------===//
 
 #include "runtime/core/Model.h"
 

@@ -1,5 +1,4 @@
-//===- Model.h - An artefact on a device
-//----------------------------------------------------------===//
+//===- Model.h - An artefact on a device ------------------------------------------------------===//
 //
 // What all sessions of a model share: the opened artefact, its code loaded, its kernels found, its
 // weights where kernels can read them. Immutable once made.

@@ -1,5 +1,4 @@
-//===- PageAllocator.h - Pages of the KV cache
-//----------------------------------------------------===//
+//===- PageAllocator.h - Pages of the KV cache ------------------------------------------------===//
 //
 // The cache is pageCount physical pages; a sequence of n tokens owns ceil(n / pageTokens) of them,
 // in any order, listed in its page table. Taking and giving back are O(1) a page and allocate

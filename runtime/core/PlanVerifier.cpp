@@ -1,5 +1,4 @@
-//===- PlanVerifier.cpp - Proves that a plan stays inside its spaces
-//------------------------------===//
+//===- PlanVerifier.cpp - Proves that a plan stays inside its spaces --------------------------===//
 //
 // After this check a session follows the plan without testing anything: tables lie in the section;
 // names in Names; every launch has an existing kernel with its number of arguments; every address
@@ -17,8 +16,9 @@ using namespace ingot::runtime;
 
 namespace {
 
-constexpr uint64_t maxStepItems = 1 << 24; ///< tokens, outputs, sequences of a step; pages of a sequence
-constexpr uint64_t maxIndex = 0x7fffffff;  ///< what an int32_t of an input can say
+constexpr uint64_t maxStepItems =
+    1 << 24; ///< tokens, outputs, sequences of a step; pages of a sequence
+constexpr uint64_t maxIndex = 0x7fffffff; ///< what an int32_t of an input can say
 constexpr uint64_t maxSpaceBytes = uint64_t(1) << 46;
 constexpr uint64_t maxArguments = 256;            ///< of one launch
 constexpr uint64_t maxUnrolled = 1 << 24;         ///< arguments of all launches, loops unrolled

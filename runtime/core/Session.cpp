@@ -1,5 +1,4 @@
-//===- Session.cpp - Sequences, their cache, and the step
-//-----------------------------------------===//
+//===- Session.cpp - Sequences, their cache, and the step -------------------------------------===//
 
 #include "runtime/core/Session.h"
 

@@ -1,5 +1,4 @@
-//===- Session.h - Sequences, their cache, and the step
-//-------------------------------------------===//
+//===- Session.h - Sequences, their cache, and the step ---------------------------------------===//
 //
 // A session owns the arena, the KV cache and the inputs of one user of a model, and runs its
 // program. A step takes some tokens of some sequences (a token of each of many while decoding, a

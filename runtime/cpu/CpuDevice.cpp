@@ -1,5 +1,4 @@
-//===- CpuDevice.cpp - The CPU as a device
-//--------------------------------------------------------===//
+//===- CpuDevice.cpp - The CPU as a device ----------------------------------------------------===//
 
 #include "runtime/cpu/CpuDevice.h"
 #include "runtime/cpu/ElfCheck.h"

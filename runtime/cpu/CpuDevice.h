@@ -1,5 +1,4 @@
-//===- CpuDevice.h - The CPU as a device
-//----------------------------------------------------------===//
+//===- CpuDevice.h - The CPU as a device ------------------------------------------------------===//
 //
 // Memory is the host's, weights are used where they are mapped, code is an ELF shared object that
 // the dynamic loader takes from a memory file, a queue runs what it is given at once on the worker

@@ -1,5 +1,4 @@
-//===- ElfCheck.cpp - Is this shared object only code?
-//--------------------------------------------===//
+//===- ElfCheck.cpp - Is this shared object only code? ----------------------------------------===//
 
 #include "runtime/cpu/ElfCheck.h"
 

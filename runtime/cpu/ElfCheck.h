@@ -1,5 +1,4 @@
-//===- ElfCheck.h - Is this shared object only code?
-//----------------------------------------------===//
+//===- ElfCheck.h - Is this shared object only code? ------------------------------------------===//
 //
 // Kernels come as an ELF shared object that needs nothing and does nothing when it is loaded.
 // Before the dynamic loader sees it, this check proves: x86-64, every table that the loader will

@@ -1,5 +1,4 @@
-//===- Features.cpp - cpuid, levels and targets
-//---------------------------------------------------===//
+//===- Features.cpp - cpuid, levels and targets -----------------------------------------------===//
 
 #include "runtime/cpu/Features.h"
 

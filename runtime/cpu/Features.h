@@ -1,5 +1,4 @@
-//===- Features.h - What this CPU can do, against what code asks for
-//------------------------------===//
+//===- Features.h - What this CPU can do, against what code asks for --------------------------===//
 //
 // A target of CPU code is "cpu:LEVEL" or "cpu:LEVEL+FEATURE+...", with the levels x86-64,
 // x86-64-v2, -v3, -v4 of the psABI and LLVM's names of features ("cpu:x86-64-v3+avxvnni"). A level

@@ -1,5 +1,4 @@
-//===- Topology.cpp - How many workers, and where
-//-------------------------------------------------===//
+//===- Topology.cpp - How many workers, and where ---------------------------------------------===//
 //
 // Decoding is bound by memory bandwidth, so that a second thread of a core adds nothing: one worker
 // a core. The affinity mask says which CPUs may be used, the control group how much time on them.

@@ -1,5 +1,4 @@
-//===- WorkerPool.cpp - Pinned workers that run launches in order
-//---------------------------------===//
+//===- WorkerPool.cpp - Pinned workers that run launches in order -----------------------------===//
 
 #include "runtime/cpu/WorkerPool.h"
 

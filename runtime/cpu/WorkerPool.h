@@ -1,5 +1,4 @@
-//===- WorkerPool.h - Pinned workers that run launches in order
-//-----------------------------------===//
+//===- WorkerPool.h - Pinned workers that run launches in order -------------------------------===//
 //
 // Every worker, the calling thread among them, walks the same list of launches. Within a launch the
 // workers take pieces of the grid from one counter; between launches stands a barrier. Waiting is

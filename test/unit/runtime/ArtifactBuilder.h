@@ -1,5 +1,4 @@
-//===- ArtifactBuilder.h - Artefacts in memory, for tests
-//-----------------------------------------===//
+//===- ArtifactBuilder.h - Artefacts in memory, for tests -------------------------------------===//
 //
 // A second, smaller writer of the format: the tests of the reader must not depend on the compiler.
 // `edit` functions change the plan before it is laid out, so that each test breaks one thing and

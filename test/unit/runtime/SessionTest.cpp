@@ -1,5 +1,4 @@
-//===- SessionTest.cpp - The step, on a toy model whose logits are known
-//-----------------------------===//
+//===- SessionTest.cpp - The step, on a toy model whose logits are known ----------------------===//
 
 #include "runtime/core/Session.h"
 #include "runtime/cpu/CpuDevice.h"

@@ -1,5 +1,4 @@
-//===- TestKernels.c - A model of toy kernels, as a compiler would ship them
-//----------------------===//
+//===- TestKernels.c - A model of toy kernels, as a compiler would ship them ------------------===//
 //
 // Compiled by the build into a shared object that needs nothing. The constants are those of
 // ToyModel.h. All values are small integers in float32, so that the expected logits are exact.

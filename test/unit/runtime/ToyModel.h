@@ -1,5 +1,4 @@
-//===- ToyModel.h - A whole model of six kernels on integers
-//---------------------------------------===//
+//===- ToyModel.h - A whole model of six kernels on integers ----------------------------------===//
 //
 // state = token + 1; three layers: append the state to the cache, state = weight * sum of the cache
 // so far modulo 97; logits[v] = state * (v + 1). It goes through everything that a real plan has:
