@@ -1,0 +1,164 @@
+//===- PlanAttributes.cpp - Syntax and checks of the plan's attributes ------------------------===//
+//
+// Extents (`ceildiv(tokens * 3, 8)`) and addresses (`@w + 64 step 4096`), alone and inside of
+// lists.
+//
+//===------------------------------------------------------------------------------------------===//
+
+#include "dialects/Plan/Plan.h"
+#include "llvm/ADT/TypeSwitch.h"
+#include "llvm/Support/MathExtras.h"
+
+using namespace mlir;
+using namespace ingot::plan;
+
+#include "dialects/Plan/PlanEnums.cpp.inc"
+#define GET_ATTRDEF_CLASSES
+#include "dialects/Plan/PlanAttributes.cpp.inc"
+
+void PlanDialect::registerAttributes() {
+  addAttributes<
+#define GET_ATTRDEF_LIST
+#include "dialects/Plan/PlanAttributes.cpp.inc"
+      >();
+}
+
+//===------------------------------------------------------------------------------------------===//
+// Extent
+//===------------------------------------------------------------------------------------------===//
+
+LogicalResult ExtentAttr::verify(function_ref<InFlightDiagnostic()> emitError,
+                                 std::optional<Count> count, int64_t multiplier, int64_t addend,
+                                 int64_t divisor) {
+  constexpr int64_t limit = std::numeric_limits<int32_t>::max();
+  if (multiplier < 1 || multiplier > limit)
+    return emitError() << "expected the factor of an extent to be from 1 to " << limit << ", got "
+                       << multiplier;
+  if (addend < 0 || addend > limit)
+    return emitError() << "expected the term of an extent to be from 0 to " << limit << ", got "
+                       << addend;
+  if (divisor < 1 || divisor > limit)
+    return emitError() << "expected the divisor of an extent to be from 1 to " << limit << ", got "
+                       << divisor;
+  if (!count && (addend != 0 || divisor != 1))
+    return emitError() << "expected an extent without a count to be one number";
+  return success();
+}
+
+int64_t ExtentAttr::evaluate(BoundsAttr bounds) const {
+  int64_t value = getCount() ? bounds.get(*getCount()) : 1;
+  return llvm::divideCeil(value * getMultiplier() + getAddend(), getDivisor());
+}
+
+/// `count [* number] [+ number]`
+static ParseResult parseSum(AsmParser &parser, std::optional<Count> &count, int64_t &multiplier,
+                            int64_t &addend) {
+  SMLoc location = parser.getCurrentLocation();
+  StringRef keyword;
+  if (parser.parseKeyword(&keyword))
+    return failure();
+  count = symbolizeCount(keyword);
+  if (!count)
+    return parser.emitError(location) << "expected a count of the step, got '" << keyword << "'";
+  if (succeeded(parser.parseOptionalStar()) && parser.parseInteger(multiplier))
+    return failure();
+  if (succeeded(parser.parseOptionalPlus()) && parser.parseInteger(addend))
+    return failure();
+  return success();
+}
+
+ExtentAttr ingot::plan::parseExtent(AsmParser &parser) {
+  std::optional<Count> count;
+  int64_t multiplier = 1, addend = 0, divisor = 1;
+  SMLoc location = parser.getCurrentLocation();
+  OptionalParseResult number = parser.parseOptionalInteger(multiplier);
+  if (number.has_value()) {
+    if (failed(*number))
+      return {};
+  } else if (succeeded(parser.parseOptionalKeyword("ceildiv"))) {
+    if (parser.parseLParen() || parseSum(parser, count, multiplier, addend) ||
+        parser.parseComma() || parser.parseInteger(divisor) || parser.parseRParen())
+      return {};
+  } else if (parseSum(parser, count, multiplier, addend)) {
+    return {};
+  }
+  return ExtentAttr::getChecked([&] { return parser.emitError(location); }, parser.getContext(),
+                                count, multiplier, addend, divisor);
+}
+
+void ingot::plan::printExtent(AsmPrinter &printer, ExtentAttr extent) {
+  if (!extent.getCount()) {
+    printer << extent.getMultiplier();
+    return;
+  }
+  if (extent.getDivisor() != 1)
+    printer << "ceildiv(";
+  printer << stringifyCount(*extent.getCount());
+  if (extent.getMultiplier() != 1)
+    printer << " * " << extent.getMultiplier();
+  if (extent.getAddend() != 0)
+    printer << " + " << extent.getAddend();
+  if (extent.getDivisor() != 1)
+    printer << ", " << extent.getDivisor() << ')';
+}
+
+Attribute ExtentAttr::parse(AsmParser &parser, Type) {
+  if (parser.parseLess())
+    return {};
+  ExtentAttr extent = parseExtent(parser);
+  return !extent || parser.parseGreater() ? Attribute() : extent;
+}
+
+void ExtentAttr::print(AsmPrinter &printer) const {
+  printer << '<';
+  printExtent(printer, *this);
+  printer << '>';
+}
+
+//===------------------------------------------------------------------------------------------===//
+// Argument
+//===------------------------------------------------------------------------------------------===//
+
+LogicalResult ArgumentAttr::verify(function_ref<InFlightDiagnostic()> emitError,
+                                   FlatSymbolRefAttr symbol, int64_t offset, int64_t step) {
+  constexpr int64_t limit = int64_t(1) << 46;
+  if (offset < 0 || step < 0 || offset > limit || step > limit)
+    return emitError() << "expected offset and step of '" << symbol.getValue()
+                       << "' to be from 0 to " << limit << ", got " << offset << " and " << step;
+  return success();
+}
+
+ArgumentAttr ingot::plan::parseArgument(AsmParser &parser) {
+  SMLoc location = parser.getCurrentLocation();
+  FlatSymbolRefAttr symbol;
+  int64_t offset = 0, step = 0;
+  if (parser.parseAttribute(symbol))
+    return {};
+  if (succeeded(parser.parseOptionalPlus()) && parser.parseInteger(offset))
+    return {};
+  if (succeeded(parser.parseOptionalKeyword("step")) && parser.parseInteger(step))
+    return {};
+  return ArgumentAttr::getChecked([&] { return parser.emitError(location); }, parser.getContext(),
+                                  symbol, offset, step);
+}
+
+void ingot::plan::printArgument(AsmPrinter &printer, ArgumentAttr argument) {
+  printer.printAttributeWithoutType(argument.getSymbol());
+  if (argument.getOffset() != 0)
+    printer << " + " << argument.getOffset();
+  if (argument.getStep() != 0)
+    printer << " step " << argument.getStep();
+}
+
+Attribute ArgumentAttr::parse(AsmParser &parser, Type) {
+  if (parser.parseLess())
+    return {};
+  ArgumentAttr argument = parseArgument(parser);
+  return !argument || parser.parseGreater() ? Attribute() : argument;
+}
+
+void ArgumentAttr::print(AsmPrinter &printer) const {
+  printer << '<';
+  printArgument(printer, *this);
+  printer << '>';
+}
