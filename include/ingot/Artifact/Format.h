@@ -192,6 +192,52 @@ static_assert(sizeof(BufferRecord) == 32 && sizeof(WeightRecord) == 56 &&
 static_assert(sizeof(ArgumentRecord) == 24 && sizeof(CommandRecord) == 128 &&
               sizeof(EntryRecord) == 32);
 
+//===----------------------------------------------------------------------------------------------===//
+// Tokenizer
+//===----------------------------------------------------------------------------------------------===//
+
+/// How text is cut into words before merging; the regular expressions are runtime/core/PreTokenizer.cpp's.
+enum class PreTokenizer : uint32_t { Gpt2 = 0, Llama3 = 1, Qwen2 = 2, SmolLM = 3 };
+
+/// The numbers are GGUF's.
+enum class TokenType : uint8_t {
+  Normal = 1,
+  Unknown = 2,
+  Control = 3,     ///< found in text only where special tokens are parsed; not shown by default
+  UserDefined = 4, ///< always found in text, shown
+  Unused = 5,
+  Byte = 6,
+};
+
+/// Bits of TokenizerHeader::flags. A reader refuses bits that it does not know.
+enum TokenizerFlags : uint32_t {
+  AddBos = 1 << 0,       ///< encoding begins with bosId
+  AddEos = 1 << 1,       ///< encoding ends with eosId
+  IgnoreMerges = 1 << 2, ///< a word that is a token is that token, whatever the merges say
+  NormalizeNfc = 1 << 3, ///< text is brought to Unicode's form C first
+};
+
+/// A byte-level BPE tokenizer. Offsets are from the start of the Tokenizer section.
+struct TokenizerHeader {
+  uint32_t preTokenizer; ///< PreTokenizer
+  uint32_t flags;        ///< TokenizerFlags
+  int32_t bosId, eosId, unknownId, padId; ///< -1 where there is none
+  Table bytes;       ///< char: the tokens' bytes one after another, as they appear in text
+  Table tokenEnds;   ///< uint32_t: where token i ends in `bytes`; it begins where token i-1 ends
+  Table types;       ///< uint8_t: TokenType of each token
+  Table sortedIds;   ///< uint32_t: Normal and UserDefined tokens, strictly ascending by bytes (unsigned)
+  Table merges;      ///< MergeRecord, strictly ascending by (left, right)
+  Table endIds;      ///< uint32_t: the tokens after which generation stops
+};
+
+/// Tokens `left` and `right`, side by side, become `result`, whose bytes are theirs joined. Of all the
+/// pairs in a word the one of lowest rank is merged first, the leftmost of several.
+struct MergeRecord {
+  uint32_t left, right, result, rank;
+};
+
+static_assert(sizeof(TokenizerHeader) == 120 && sizeof(MergeRecord) == 16);
+
 } // namespace ingot::format
 
 #endif // INGOT_ARTIFACT_FORMAT_H
