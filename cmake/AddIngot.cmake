@@ -56,6 +56,17 @@ function(add_ingot_runtime_library name)
   target_link_libraries(${name} PUBLIC ${ARG_LINK})
 endfunction()
 
+# add_ingot_tool(NAME sources... [LINK libraries...]): a program on MLIR in bin/.
+function(add_ingot_tool name)
+  cmake_parse_arguments(ARG "" "" "LINK" ${ARGN})
+  # The code goes into a library because executables cannot reuse the precompiled header.
+  add_library(${name}-objects OBJECT ${ARG_UNPARSED_ARGUMENTS})
+  target_link_libraries(${name}-objects PUBLIC ${ARG_LINK} ingot_mlir)
+  target_precompile_headers(${name}-objects REUSE_FROM ingot_pch)
+  add_executable(${name})
+  target_link_libraries(${name} PRIVATE ${name}-objects)
+endfunction()
+
 # add_ingot_unittest(NAME sources... [LINK ...] [MLIR]): a GoogleTest binary in bin/; MLIR where it tests compiler code.
 function(add_ingot_unittest name)
   cmake_parse_arguments(ARG "MLIR" "" "LINK" ${ARGN})

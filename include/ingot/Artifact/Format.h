@@ -196,7 +196,8 @@ static_assert(sizeof(ArgumentRecord) == 24 && sizeof(CommandRecord) == 128 &&
 // Tokenizer
 //===----------------------------------------------------------------------------------------------===//
 
-/// How text is cut into words before merging; the regular expressions are runtime/core/PreTokenizer.cpp's.
+/// How text is cut into words before merging; the regular expressions are
+/// runtime/core/PreTokenizer.cpp's.
 enum class PreTokenizer : uint32_t { Gpt2 = 0, Llama3 = 1, Qwen2 = 2, SmolLM = 3 };
 
 /// The numbers are GGUF's.
@@ -219,19 +220,20 @@ enum TokenizerFlags : uint32_t {
 
 /// A byte-level BPE tokenizer. Offsets are from the start of the Tokenizer section.
 struct TokenizerHeader {
-  uint32_t preTokenizer; ///< PreTokenizer
-  uint32_t flags;        ///< TokenizerFlags
+  uint32_t preTokenizer;                  ///< PreTokenizer
+  uint32_t flags;                         ///< TokenizerFlags
   int32_t bosId, eosId, unknownId, padId; ///< -1 where there is none
-  Table bytes;       ///< char: the tokens' bytes one after another, as they appear in text
-  Table tokenEnds;   ///< uint32_t: where token i ends in `bytes`; it begins where token i-1 ends
-  Table types;       ///< uint8_t: TokenType of each token
-  Table sortedIds;   ///< uint32_t: Normal and UserDefined tokens, strictly ascending by bytes (unsigned)
-  Table merges;      ///< MergeRecord, strictly ascending by (left, right)
-  Table endIds;      ///< uint32_t: the tokens after which generation stops
+  Table bytes;     ///< char: the tokens' bytes one after another, as they appear in text
+  Table tokenEnds; ///< uint32_t: where token i ends in `bytes`; it begins where token i-1 ends
+  Table types;     ///< uint8_t: TokenType of each token
+  Table sortedIds; ///< uint32_t: Normal and UserDefined tokens, strictly ascending by bytes
+                   ///< (unsigned)
+  Table merges;    ///< MergeRecord, strictly ascending by (left, right)
+  Table endIds;    ///< uint32_t: the tokens after which generation stops
 };
 
-/// Tokens `left` and `right`, side by side, become `result`, whose bytes are theirs joined. Of all the
-/// pairs in a word the one of lowest rank is merged first, the leftmost of several.
+/// Tokens `left` and `right`, side by side, become `result`, whose bytes are theirs joined. Of all
+/// the pairs in a word the one of lowest rank is merged first, the leftmost of several.
 struct MergeRecord {
   uint32_t left, right, result, rank;
 };

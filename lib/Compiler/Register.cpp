@@ -1,0 +1,17 @@
+//===- Register.cpp - All dialects and passes ---------------------------------------------------===//
+
+#include "ingot/Compiler/Register.h"
+#include "dialects/Plan/Plan.h"
+#include "dialects/Transformer/Transformer.h"
+#include "mlir/Transforms/Passes.h"
+
+using namespace mlir;
+
+void ingot::registerAllDialects(DialectRegistry &registry) {
+  registry.insert<plan::PlanDialect, transformer::TransformerDialect>();
+  registry
+      .insert<arith::ArithDialect, func::FuncDialect, linalg::LinalgDialect, LLVM::LLVMDialect,
+              math::MathDialect, scf::SCFDialect, tensor::TensorDialect, vector::VectorDialect>();
+}
+
+void ingot::registerAllPasses() { registerTransformsPasses(); }
