@@ -92,16 +92,32 @@ PackedAddress PackedLayout::address(unsigned plane, int64_t row, int64_t column)
 // Packing
 //===----------------------------------------------------------------------------------------------===//
 
-/// The places of all codes of a record, computed once a row group.
-using RecordMap = llvm::SmallVector<PackedAddress, 512>;
+// A row group is packed in two steps. First the codes of all its rows are staged as whole bytes in
+// the order of code registers: byte 4 r + j of register v holds row r, column 4 v + j. Then each
+// register of a plane is the union of n staged registers, shifted: loops over whole registers that
+// the compiler turns into vector code.
 
-static RecordMap getRecordMap(const PackedLayout &layout) {
-  RecordMap map;
-  for (const PackedPlane &plane : layout.planes)
-    for (unsigned row = 0; row < layout.interleave; ++row)
-      for (unsigned column = 0; column < layout.groupColumns; ++column)
-        map.push_back(getAddressInRecord(layout, plane, row, column));
-  return map;
+/// Writes one plane of one record from the record's staged registers.
+static void writePlane(const PackedLayout &layout, const PackedPlane &plane, unsigned position,
+                       const uint8_t *staged, uint8_t *record) {
+  unsigned registerBytes = 4 * layout.interleave, mask = (1u << plane.bits) - 1;
+  uint8_t *out = record + plane.offset;
+  unsigned apart = layout.groupColumns * plane.bits / 8; // columns between codes that share a byte
+  if (plane.isHalfRegister) {
+    unsigned half = registerBytes / 2;
+    for (unsigned q = 0; q < 4; ++q)
+      for (unsigned i = 0; i < half; ++i) {
+        const uint8_t *codes = staged + q * registerBytes + i;
+        out[i] |= (codes[0] >> position & 1) << q | (codes[half] >> position & 1) << (q + 4);
+      }
+    return;
+  }
+  for (unsigned v = 0; v < apart / 4; ++v, out += registerBytes)
+    for (unsigned q = 0; q < 8 / plane.bits; ++q) {
+      const uint8_t *codes = staged + (q * apart / 4 + v) * registerBytes;
+      for (unsigned i = 0; i < registerBytes; ++i)
+        out[i] |= (codes[i] >> position & mask) << (q * plane.bits);
+    }
 }
 
 static void writeScales(const PackedLayout &layout, const uint8_t *block,
@@ -122,29 +138,18 @@ static void writeScales(const PackedLayout &layout, const uint8_t *block,
                       llvm::bit_cast<uint32_t>(decoded.minimums[group]));
 }
 
-/// Packs one stored row of an integer format into its lane of the row group's records.
-static void packRow(const PackedLayout &layout, const RecordMap &map, unsigned row,
-                    const uint8_t *source, uint8_t *packed) {
+/// Stages the codes of one stored row of an integer format and writes its scales.
+static void stageRow(const PackedLayout &layout, unsigned row, const uint8_t *source,
+                     uint8_t *staged, uint8_t *packed) {
   const NumericFormat &format = *layout.format;
-  unsigned columns = layout.groupColumns;
   DecodedBlock block;
   for (int64_t column = 0; column < layout.columns;
        column += format.blockElements, source += format.blockBytes) {
     decodeBlock(format, source, block);
-    for (unsigned group = 0; group < format.groupsPerBlock();
-         ++group, packed += layout.groupBytes) {
-      const PackedAddress *place = map.data() + row * columns;
-      unsigned position = 0;
-      for (const PackedPlane &plane : layout.planes) {
-        unsigned mask = (1u << plane.bits) - 1;
-        for (unsigned i = 0; i < columns; ++i)
-          packed[place[i].byte] |= ((block.codes[group * columns + i] >> position) & mask)
-                                   << place[i].shift;
-        position += plane.bits;
-        place += layout.interleave * columns;
-      }
+    for (unsigned i = 0; i < format.blockElements; i += 4)
+      memcpy(staged + (column + i) * layout.interleave + 4 * row, block.codes + i, 4);
+    for (unsigned group = 0; group < format.groupsPerBlock(); ++group, packed += layout.groupBytes)
       writeScales(layout, source, block, group, row, packed);
-    }
   }
 }
 
@@ -156,9 +161,18 @@ void ingot::packRowGroup(const PackedLayout &layout, llvm::ArrayRef<uint8_t> sou
   assert(packed.size() == layout.rowGroupBytes && "not the room of a row group");
   std::fill(packed.begin(), packed.end(), 0);
   if (!layout.format->isFloat()) {
-    RecordMap map = getRecordMap(layout);
+    std::vector<uint8_t> staged(layout.interleave * layout.columns);
     for (int64_t row = 0; row < rows; ++row)
-      packRow(layout, map, row, source.data() + row * rowBytes, packed.data());
+      stageRow(layout, row, source.data() + row * rowBytes, staged.data(), packed.data());
+    uint64_t stagedBytes = layout.interleave * layout.groupColumns;
+    for (int64_t group = 0; group < layout.groupsPerRow; ++group) {
+      unsigned position = 0;
+      for (const PackedPlane &plane : layout.planes) {
+        writePlane(layout, plane, position, staged.data() + group * stagedBytes,
+                   packed.data() + group * layout.groupBytes);
+        position += plane.bits;
+      }
+    }
     return;
   }
   unsigned size = layout.format->blockBytes;

@@ -3,6 +3,9 @@
 #include "ingot/Support/NumericFormat.h"
 #include "gtest/gtest.h"
 #include <climits>
+#ifdef __x86_64__
+#include <immintrin.h>
+#endif
 
 using namespace ingot;
 
@@ -73,3 +76,33 @@ TEST(NumericFormat, ExactRunIsTheLargest) {
     }
   }
 }
+
+#ifdef __x86_64__
+/// The 16-bit sum of `count` vpmaddubsw results of equal operands, as the instruction computes it.
+__attribute__((target("avx2"))) static int sumOnTheMachine(uint8_t code, int8_t activation,
+                                                           int count) {
+  __m256i sum = _mm256_setzero_si256();
+  for (int i = 0; i < count; ++i)
+    sum = _mm256_add_epi16(
+        sum, _mm256_maddubs_epi16(_mm256_set1_epi8(code), _mm256_set1_epi8(activation)));
+  return int16_t(_mm256_extract_epi16(sum, 0));
+}
+
+// The instruction itself is exact for `exactRun` results at both extremes, and wrong for one more.
+TEST(NumericFormat, ExactRunHoldsOnTheMachine) {
+  if (!__builtin_cpu_supports("avx2"))
+    GTEST_SKIP() << "needs AVX2";
+  for (const NumericFormat &format : NumericFormat::all()) {
+    if (format.isFloat())
+      continue;
+    SCOPED_TRACE(format.name.str());
+    int largest = format.codesAreSigned ? 128 : (1 << format.codeBits) - 1;
+    for (int activation : {NumericFormat::activationLimit, -NumericFormat::activationLimit})
+      for (int count : {int(format.exactRun), format.exactRun + 1}) {
+        bool isExact =
+            sumOnTheMachine(largest, activation, count) == 2 * largest * activation * count;
+        EXPECT_EQ(isExact, count == format.exactRun) << count;
+      }
+  }
+}
+#endif
