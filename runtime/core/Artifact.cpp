@@ -1,4 +1,10 @@
 //===- Artifact.cpp - Reader of model.ingot ---------------------------------------------------===//
+//
+// Order of the checks: header, place and checksum of the section table, names, the other sections,
+// their number and overlap, then the plan (PlanVerifier.cpp). Weights are only placed, never read,
+// until `verifyWeights`. What sections other than Names and Plan hold is their readers' to check.
+//
+//===------------------------------------------------------------------------------------------===//
 
 #include "runtime/core/Artifact.h"
 
@@ -160,7 +166,7 @@ Status Artifact::checkSectionSet() {
     bool required = kind <= uint32_t(SectionKind::WeightChecksums);
     bool several = kind == uint32_t(SectionKind::Kernels);
     if ((required && count == 0) || (!several && count > 1))
-      return INGOT_ERROR("expected %s section %s, got %llu", several ? "at least one" : "one",
+      return INGOT_ERROR("expected %s %s section, got %llu", several ? "at least one" : "one",
                          getSectionName(SectionKind(kind)), print(count));
   }
   uint64_t sums = getOnly(SectionKind::WeightChecksums).size();

@@ -1,4 +1,9 @@
 //===- Memory.cpp - Mapped memory and checksums -----------------------------------------------===//
+//
+// One mmap for each range; nothing here knows what the bytes mean. The checksum is xxhash's XXH3,
+// inlined, so that the runtime needs no library at run time.
+//
+//===------------------------------------------------------------------------------------------===//
 
 #include "runtime/core/Memory.h"
 

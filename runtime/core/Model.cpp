@@ -1,4 +1,9 @@
 //===- Model.cpp - An artefact on a device ----------------------------------------------------===//
+//
+// Chooses the code, loads it and finds every kernel of the plan at once, so that a missing one is
+// an error when the model is opened and not in the middle of a step.
+//
+//===------------------------------------------------------------------------------------------===//
 
 #include "runtime/core/Model.h"
 

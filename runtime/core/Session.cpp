@@ -1,4 +1,11 @@
 //===- Session.cpp - Sequences, their cache, and the step -------------------------------------===//
+//
+// The plan was verified when the artefact was opened, so nothing of it is tested here again; what
+// the caller hands in is, before anything changes. All that depends on the plan alone (addresses,
+// the order of launches) is computed once, in `unroll`; a step writes the inputs, evaluates the
+// grids and runs the list.
+//
+//===------------------------------------------------------------------------------------------===//
 
 #include "runtime/core/Session.h"
 
@@ -22,9 +29,9 @@ uint64_t alignTo(uint64_t value, uint64_t alignment) {
 }
 } // namespace
 
-//===----------------------------------------------------------------------------------------===//
+//===------------------------------------------------------------------------------------------===//
 // Making a session
-//===----------------------------------------------------------------------------------------===//
+//===------------------------------------------------------------------------------------------===//
 
 Session::Session(const Model &model, const SessionOptions &options)
     : model(&model), header(model.getPlan().header), options(options), pages(header->pageCount) {}
@@ -164,9 +171,9 @@ void Session::evaluateGrids(Program &program) const {
   }
 }
 
-//===----------------------------------------------------------------------------------------===//
+//===------------------------------------------------------------------------------------------===//
 // Sequences
-//===----------------------------------------------------------------------------------------===//
+//===------------------------------------------------------------------------------------------===//
 
 Session::Sequence *Session::find(SequenceId sequence) {
   return sequence < sequences.size() && sequences[sequence].live ? &sequences[sequence] : nullptr;
@@ -216,9 +223,9 @@ Result<uint64_t> Session::getLength(SequenceId id) const {
   return sequence->length;
 }
 
-//===----------------------------------------------------------------------------------------===//
+//===------------------------------------------------------------------------------------------===//
 // The step
-//===----------------------------------------------------------------------------------------===//
+//===------------------------------------------------------------------------------------------===//
 
 Result<StepOutput> Session::step(std::span<const SequenceTokens> batch) {
   INGOT_RETURN_IF_ERROR(checkBatch(batch));

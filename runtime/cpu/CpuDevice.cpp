@@ -1,4 +1,9 @@
 //===- CpuDevice.cpp - The CPU as a device ----------------------------------------------------===//
+//
+// Everything is done when a call returns: queues have nothing to wait for and events are times.
+// Code is checked (ElfCheck) before the dynamic loader sees it, and leaves with its module.
+//
+//===------------------------------------------------------------------------------------------===//
 
 #include "runtime/cpu/CpuDevice.h"
 #include "runtime/cpu/ElfCheck.h"

@@ -1,4 +1,10 @@
 //===- ElfCheck.cpp - Is this shared object only code? ----------------------------------------===//
+//
+// Follows what the dynamic loader follows (program header, dynamic entries, hash tables, symbols,
+// relocations; section headers do not matter) and reads each record through a bound check. Entries
+// that are not known to be harmless are refused. It does not look at instructions.
+//
+//===------------------------------------------------------------------------------------------===//
 
 #include "runtime/cpu/ElfCheck.h"
 

@@ -1,4 +1,9 @@
 //===- Features.cpp - cpuid, levels and targets -----------------------------------------------===//
+//
+// One table says, for each feature, the level of the psABI that has it, where cpuid shows it and
+// which registers the operating system must save. To add a feature, add a line.
+//
+//===------------------------------------------------------------------------------------------===//
 
 #include "runtime/cpu/Features.h"
 

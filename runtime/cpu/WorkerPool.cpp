@@ -1,4 +1,11 @@
 //===- WorkerPool.cpp - Pinned workers that run launches in order -----------------------------===//
+//
+// The invariant: between two barriers every worker is in the same launch, and `nextBlock` counts
+// its blocks. The last worker to arrive resets the counters; the store of the phase publishes the
+// resets and all writes of all blocks. A job ends with a barrier, so that no worker is behind when
+// `run` returns. Nothing is allocated.
+//
+//===------------------------------------------------------------------------------------------===//
 
 #include "runtime/cpu/WorkerPool.h"
 

@@ -1,0 +1,190 @@
+//===- CpuDeviceTest.cpp - The CPU device: conformance, code levels, ELF checks, pool ---------------===//
+
+#include "runtime/cpu/CpuDevice.h"
+#include "runtime/core/Model.h"
+#include "runtime/cpu/ElfCheck.h"
+#include "test/unit/runtime/DeviceConformance.h"
+#include "test/unit/runtime/ToyModel.h"
+
+#include <algorithm>
+#include <elf.h>
+
+using namespace ingot;
+using namespace ingot::runtime;
+using namespace ingot::runtime::cpu;
+using namespace ingot::test;
+using testing::HasSubstr;
+
+namespace {
+
+DeviceUnderTest makeCpu(unsigned threads) {
+  return {"Threads" + std::to_string(threads),
+          [threads] { return std::make_unique<CpuDevice>(WorkerPoolOptions{threads}); },
+          Toy::readKernels};
+}
+
+INSTANTIATE_TEST_SUITE_P(Cpu, DeviceConformance,
+                         testing::Values(makeCpu(1), makeCpu(2), makeCpu(3), makeCpu(8)),
+                         [](const auto &info) { return info.param.name; });
+
+//===--------------------------------------------------------------------------------------------===//
+// Features and levels
+//===--------------------------------------------------------------------------------------------===//
+
+const std::set<std::string, std::less<>> v3 = {"cx16",   "sahf",   "popcnt", "sse3",  "ssse3",
+                                               "sse4.1", "sse4.2", "avx",    "avx2",  "bmi",
+                                               "bmi2",   "f16c",   "fma",    "lzcnt", "movbe"};
+
+Features without(std::string_view feature) {
+  auto names = v3;
+  names.erase(names.find(feature));
+  return Features(names);
+}
+
+Features with(std::string feature) {
+  auto names = v3;
+  names.insert(std::move(feature));
+  return Features(names);
+}
+
+TEST(Features, TheMissingOneIsNamed) {
+  EXPECT_TRUE(Features(v3).rank("cpu:x86-64-v3").ok());
+  EXPECT_EQ(without("f16c").rank("cpu:x86-64-v3").message(),
+            "'cpu:x86-64-v3' needs the CPU feature f16c, which this machine lacks");
+  EXPECT_THAT(Features(v3).rank("cpu:x86-64-v4").message(), HasSubstr("CPU feature avx512f,"));
+  EXPECT_THAT(Features(v3).rank("cpu:x86-64-v3+avxvnni").message(),
+              HasSubstr("CPU feature avxvnni,"));
+  EXPECT_TRUE(without("f16c").rank("cpu:x86-64-v2").ok());
+}
+
+TEST(Features, UnknownTargetsAreRefused) {
+  EXPECT_THAT(Features(v3).rank("cuda:sm_90a").message(), HasSubstr("not a CPU target"));
+  EXPECT_THAT(Features(v3).rank("cpu:x86-64-v9").message(), HasSubstr("level 'x86-64-v9'"));
+  EXPECT_THAT(Features(v3).rank("cpu:x86-64-v3+").message(), HasSubstr("feature ''"));
+  EXPECT_THAT(Features(v3).rank("cpu:x86-64-v3+amx").message(), HasSubstr("feature 'amx'"));
+}
+
+TEST(Features, MoreSpecificCodeRanksHigher) {
+  Features features = with("avxvnni");
+  EXPECT_LT(*features.rank("cpu:x86-64"), *features.rank("cpu:x86-64-v2"));
+  EXPECT_LT(*features.rank("cpu:x86-64-v2+avx2"), *features.rank("cpu:x86-64-v3"));
+  EXPECT_LT(*features.rank("cpu:x86-64-v3"), *features.rank("cpu:x86-64-v3+avxvnni"));
+  EXPECT_EQ(features.describe(), "x86-64-v3+avxvnni");
+  EXPECT_EQ(without("fma").describe(), "x86-64-v2+avx+avx2+bmi+bmi2+f16c+lzcnt+movbe");
+}
+
+TEST(CpuDevice, TheBestLevelOfTheArtefactIsChosen) {
+  ArtifactBuilder builder = Toy::makeBuilder();
+  std::vector<std::byte> elf = builder.code[0].second;
+  builder.code = {
+      {"cpu:x86-64-v4", elf}, {"cpu:x86-64", elf}, {"cpu:x86-64-v3", elf}, {"cuda:sm_90a", elf}};
+  std::vector<std::byte> file = builder.build();
+  Result<Artifact> artifact = Artifact::read(file, "toy.ingot");
+  ASSERT_TRUE(artifact.ok()) << artifact.message();
+  EXPECT_EQ((*CpuDevice({1}, Features(v3)).selectCode(*artifact))->target, "cpu:x86-64-v3");
+  EXPECT_EQ((*CpuDevice({1}, Features()).selectCode(*artifact))->target, "cpu:x86-64");
+  builder.code = {{"cpu:x86-64-v4", elf}, {"cpu:x86-64-v3", elf}};
+  file = builder.build();
+  artifact = Artifact::read(file, "toy.ingot");
+  EXPECT_EQ(CpuDevice({1}, without("bmi2")).selectCode(*artifact).message(),
+            "toy.ingot: no code for this CPU: 'cpu:x86-64-v4' needs the CPU feature bmi2, which "
+            "this machine lacks; "
+            "'cpu:x86-64-v3' needs the CPU feature bmi2, which this machine lacks");
+}
+
+TEST(CpuDevice, AModelWithoutOneOfItsKernelsDoesNotOpen) {
+  ArtifactBuilder builder = Toy::makeBuilder();
+  builder.kernels[2].symbol = builder.name("absent");
+  std::vector<std::byte> file = builder.build();
+  Result<Artifact> artifact = Artifact::read(file, "toy.ingot");
+  ASSERT_TRUE(artifact.ok()) << artifact.message();
+  CpuDevice device({1});
+  EXPECT_EQ(Model::create(std::move(*artifact), device).message(),
+            "toy.ingot: section Kernels of cpu:x86-64: the code has no kernel 'absent'");
+}
+
+//===--------------------------------------------------------------------------------------------===//
+// ELF
+//===--------------------------------------------------------------------------------------------===//
+
+std::string check(const std::vector<std::byte> &elf) {
+  Status status = checkKernelElf(elf);
+  return status.ok() ? "accepted" : status.message();
+}
+
+TEST(ElfCheck, AcceptsKernels) { EXPECT_EQ(check(Toy::readKernels()), "accepted"); }
+
+TEST(ElfCheck, RefusesWhatIsMoreThanKernels) {
+  auto read = [](const char *name) {
+    return Toy::readFile(std::string(INGOT_TEST_BAD_KERNELS) + name + ".so");
+  };
+  EXPECT_THAT(check(read("undefined")), HasSubstr("symbol 'missing' is not defined"));
+  EXPECT_THAT(check(read("constructor")), HasSubstr("initialiser"));
+  EXPECT_THAT(check(read("needed")), HasSubstr("DT_NEEDED"));
+  EXPECT_THAT(check(read("thread")), HasSubstr("segment of type 0x7"));
+  EXPECT_THAT(check(read("ifunc")), HasSubstr("of type 10"));
+}
+
+TEST(ElfCheck, EveryTruncationIsRefused) {
+  std::vector<std::byte> elf = Toy::readKernels();
+  // What follows the last loaded byte (section headers) is not looked at.
+  auto *header = reinterpret_cast<const Elf64_Ehdr *>(elf.data());
+  uint64_t loaded = 0;
+  for (int i = 0; i < header->e_phnum; ++i) {
+    auto *segment = reinterpret_cast<const Elf64_Phdr *>(elf.data() + header->e_phoff) + i;
+    if (segment->p_type == PT_LOAD)
+      loaded = std::max(loaded, segment->p_offset + segment->p_filesz);
+  }
+  for (uint64_t length = 0; length < loaded; ++length)
+    EXPECT_NE(check({elf.begin(), elf.begin() + length}), "accepted") << length;
+}
+
+TEST(ElfCheck, FlippedBitsNeverCrashAndWhatIsAcceptedLoads) {
+  std::vector<std::byte> elf = Toy::readKernels();
+  CpuDevice device({1});
+  size_t refused = 0;
+  for (size_t bit = 0; bit < elf.size() * 8; ++bit) {
+    elf[bit / 8] ^= std::byte(1 << bit % 8);
+    // The dynamic loader is a stronger judge than a second opinion of ours, but slow.
+    if (check(elf) != "accepted")
+      ++refused;
+    else if (bit % 16 == 0)
+      (void)device.loadModule(elf).ok();
+    elf[bit / 8] ^= std::byte(1 << bit % 8);
+  }
+  EXPECT_GT(refused, 1000u);
+}
+
+//===--------------------------------------------------------------------------------------------===//
+// Pool
+//===--------------------------------------------------------------------------------------------===//
+
+void addOne(void *const *arguments, const int64_t *, int64_t x, int64_t, int64_t) {
+  static_cast<int64_t *>(arguments[0])[x] += 1;
+}
+
+TEST(WorkerPool, ThreadsAreAtLeastOneAndAtMostTheCpus) {
+  unsigned cores = 0;
+  EXPECT_FALSE(listUsableCpus(&cores).empty());
+  EXPECT_GE(chooseThreadCount(), 1u);
+  EXPECT_LE(chooseThreadCount(), cores);
+  EXPECT_EQ(WorkerPool({5}).size(), 5u);
+}
+
+TEST(WorkerPool, JobsThatFollowEachOtherAtAnyPaceAreComplete) {
+  for (unsigned threads : {1, 2, 5}) {
+    WorkerPool pool({threads});
+    std::vector<int64_t> table(100);
+    void *arguments[] = {table.data()};
+    Grid grid{100, 1, 1};
+    std::vector<Launch> launches(3, Launch{reinterpret_cast<Kernel>(&addOne), arguments, 1, &grid});
+    for (int job = 0; job < 300; ++job) {
+      pool.run(launches, nullptr);
+      if (job % 100 == 99) // long enough for all workers to fall asleep
+        std::this_thread::sleep_for(std::chrono::milliseconds(2));
+    }
+    EXPECT_EQ(table, std::vector<int64_t>(100, 900));
+  }
+}
+
+} // namespace
