@@ -47,7 +47,7 @@ def LinearOp : Transformer_Op<"linear", [Pure, RowWise, AttrSizedOperandSegments
 
     ```mlir
     %y = transformer.linear %x, %w : tensor<?x576xf32>, !transformer.weight<[1536, 576], q4_1> -> tensor<?x1536xf32>
-    %z = transformer.linear %q scales %s, %w : tensor<?x576xi8>, tensor<?x18xf32>,
+    %z = transformer.linear %q scales %s, %w : tensor<?x576xi8> scales tensor<?x18xf32>,
         !transformer.weight<[1536, 576], q4_1> -> tensor<?x1536xf32>
     ```
   }];
@@ -56,7 +56,7 @@ def LinearOp : Transformer_Op<"linear", [Pure, RowWise, AttrSizedOperandSegments
   let results = (outs F32RankedTensor:$result);
   let assemblyFormat = [{
     $input (`scales` $scales^)? `,` $weight (`bias` $bias^)? attr-dict `:`
-    type($input) (`,` type($scales)^)? `,` type($weight) (`bias` type($bias)^)? `->` type($result)
+    type($input) (`scales` type($scales)^)? `,` type($weight) (`bias` type($bias)^)? `->` type($result)
   }];
   let builders = [OpBuilder<(ins "::mlir::Type":$result, "::mlir::Value":$input, "::mlir::Value":$weight), [{
     build($_builder, $_state, result, input, /*scales=*/::mlir::Value(), weight, /*bias=*/::mlir::Value());
