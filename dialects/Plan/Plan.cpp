@@ -96,19 +96,8 @@ static void printExtents(OpAsmPrinter &printer, Operation *, ArrayAttr extents) 
 static ParseResult parseArguments(OpAsmParser &parser, ArrayAttr &arguments) {
   SmallVector<Attribute> list;
   auto parseOne = [&]() -> ParseResult {
-    SMLoc location = parser.getCurrentLocation();
-    StringRef keyword;
-    if (succeeded(parser.parseOptionalKeyword(&keyword))) {
-      std::optional<Input> input = symbolizeInput(keyword);
-      if (!input)
-        return parser.emitError(location)
-               << "expected an input of the step, got '" << keyword << "'";
-      list.push_back(InputAttr::get(parser.getContext(), *input));
-      return success();
-    }
-    Attribute argument = parseArgument(parser);
-    list.push_back(argument);
-    return failure(!argument);
+    list.push_back(parseArgument(parser));
+    return failure(!list.back());
   };
   if (parser.parseCommaSeparatedList(OpAsmParser::Delimiter::Paren, parseOne))
     return failure();
@@ -118,12 +107,8 @@ static ParseResult parseArguments(OpAsmParser &parser, ArrayAttr &arguments) {
 
 static void printArguments(OpAsmPrinter &printer, Operation *, ArrayAttr arguments) {
   printer << '(';
-  llvm::interleaveComma(arguments, printer, [&](Attribute argument) {
-    if (auto input = dyn_cast<InputAttr>(argument))
-      printer << stringifyInput(input.getValue());
-    else
-      printArgument(printer, cast<ArgumentAttr>(argument));
-  });
+  llvm::interleaveComma(arguments, printer,
+                        [&](Attribute argument) { printArgument(printer, argument); });
   printer << ')';
 }
 

@@ -30,11 +30,11 @@ struct Command {
   mlir::Operation *op;
 };
 
-/// The syntax of an extent and of an address without the brackets, for lists of them.
+/// The syntax of an extent and of an argument (address or input) without brackets, for lists.
 ExtentAttr parseExtent(mlir::AsmParser &parser);
 void printExtent(mlir::AsmPrinter &printer, ExtentAttr extent);
-ArgumentAttr parseArgument(mlir::AsmParser &parser);
-void printArgument(mlir::AsmPrinter &printer, ArgumentAttr argument);
+mlir::Attribute parseArgument(mlir::AsmParser &parser);
+void printArgument(mlir::AsmPrinter &printer, mlir::Attribute argument);
 
 /// Offsets of buffers, weights and caches are multiples of this many bytes.
 inline constexpr int64_t alignment = 64;

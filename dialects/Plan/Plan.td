@@ -55,7 +55,7 @@ def Plan_ProgramOp : Plan_Op<"program", [
       plan.weight @head at 0 bytes 4096 [64, 16] "f32" packing "rows" sources ["head"]
       plan.kernel @project family "Linear" arguments 3
       plan.entry @step tokens 1 to 64 {
-        plan.launch @project grid [outputs, 1, 1] (token_ids, @head) -> (@logits)
+        plan.launch @project grid [outputs, 1, 1] (token_ids, @head, out @logits)
       }
     }
     ```
@@ -204,7 +204,7 @@ def Plan_EntryOp : Plan_Declaration<"entry", [NoRegionArguments, NoTerminator, S
     Example:
     ```mlir
     plan.entry @step tokens 1 to 64 {
-      plan.launch @embed grid [tokens, 1, 1] (token_ids, @table) -> (@hidden)
+      plan.launch @embed grid [tokens, 1, 1] (token_ids, @table, out @hidden)
     }
     ```
   }];
@@ -230,7 +230,7 @@ def Plan_LoopOp : Plan_Op<"loop", [HasParent<"EntryOp">, NoRegionArguments, NoTe
     Example:
     ```mlir
     plan.loop 30 {
-      plan.launch @project grid [tokens, 1, 1] (@hidden, @w0 step 4096) -> (@hidden)
+      plan.launch @project grid [tokens, 1, 1] (@w0 step 4096, inout @hidden)
     }
     ```
   }];
@@ -243,11 +243,11 @@ def Plan_LoopOp : Plan_Op<"loop", [HasParent<"EntryOp">, NoRegionArguments, NoTe
 def Plan_LaunchOp : Plan_Op<"launch", [ParentOneOf<["EntryOp", "LoopOp"]>]> {
   let summary = "a kernel run over a grid of blocks";
   let description = [{
-    Calls `kernel` once for each block of the grid; its arguments are `reads`, then `writes`. A range that is changed in place
-    is in both. `layer` says in reports where the launch comes from.
+    Calls `kernel` once for each block of the grid with `arguments`, in the kernel's order. `layer` says in reports where the
+    launch comes from.
 
     Constraints:
-    - (C1) `kernel` is a kernel of the program and takes as many arguments as there are reads and writes.
+    - (C1) `kernel` is a kernel of the program and takes as many arguments.
     - (C2) An argument names a buffer, a weight, a cache or an input; the byte that it points to lies inside, in the last
       iteration of the loop too.
     - (C3) Only buffers and caches are written.
@@ -259,19 +259,17 @@ def Plan_LaunchOp : Plan_Op<"launch", [ParentOneOf<["EntryOp", "LoopOp"]>]> {
 
     Example:
     ```mlir
-    plan.launch @append grid [ceildiv(tokens * 3, 8), 1, 1] (@keys, positions, @kv + 64 step 65536) -> (@kv + 64 step 65536) layer "blk.0"
+    plan.launch @append grid [ceildiv(tokens * 3, 8), 1, 1] (@keys, positions, inout @kv + 64 step 65536) layer "blk.0"
     ```
   }];
   let arguments = (ins
     Arg<FlatSymbolRefAttr, "the kernel">:$kernel,
     Arg<ConfinedAttr<TypedArrayAttrBase<Plan_ExtentAttr, "extents of the grid">, [ArrayCount<3>]>,
         "blocks along x, y and z">:$grid,
-    Arg<Plan_ArgumentArrayAttr, "what the kernel reads">:$reads,
-    Arg<Plan_ArgumentArrayAttr, "what the kernel writes">:$writes,
+    Arg<Plan_ArgumentArrayAttr, "what the kernel reads and writes">:$arguments,
     Arg<OptionalAttr<StrAttr>, "the layer that the launch belongs to">:$layer);
   let assemblyFormat = [{
-    $kernel `grid` custom<Extents>($grid) custom<Arguments>($reads) `->` custom<Arguments>($writes)
-    (`layer` $layer^)? attr-dict
+    $kernel `grid` custom<Extents>($grid) custom<Arguments>($arguments) (`layer` $layer^)? attr-dict
   }];
 }
 

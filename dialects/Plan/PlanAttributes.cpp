@@ -119,7 +119,7 @@ void ExtentAttr::print(AsmPrinter &printer) const {
 // Argument
 //===------------------------------------------------------------------------------------------===//
 
-LogicalResult ArgumentAttr::verify(function_ref<InFlightDiagnostic()> emitError,
+LogicalResult ArgumentAttr::verify(function_ref<InFlightDiagnostic()> emitError, Access access,
                                    FlatSymbolRefAttr symbol, int64_t offset, int64_t step) {
   constexpr int64_t limit = int64_t(1) << 46;
   if (offset < 0 || step < 0 || offset > limit || step > limit)
@@ -128,7 +128,8 @@ LogicalResult ArgumentAttr::verify(function_ref<InFlightDiagnostic()> emitError,
   return success();
 }
 
-ArgumentAttr ingot::plan::parseArgument(AsmParser &parser) {
+/// `symbol [+ number] [step number]`
+static ArgumentAttr parseAddress(AsmParser &parser, Access access) {
   SMLoc location = parser.getCurrentLocation();
   FlatSymbolRefAttr symbol;
   int64_t offset = 0, step = 0;
@@ -139,10 +140,30 @@ ArgumentAttr ingot::plan::parseArgument(AsmParser &parser) {
   if (succeeded(parser.parseOptionalKeyword("step")) && parser.parseInteger(step))
     return {};
   return ArgumentAttr::getChecked([&] { return parser.emitError(location); }, parser.getContext(),
-                                  symbol, offset, step);
+                                  access, symbol, offset, step);
 }
 
-void ingot::plan::printArgument(AsmPrinter &printer, ArgumentAttr argument) {
+Attribute ingot::plan::parseArgument(AsmParser &parser) {
+  SMLoc location = parser.getCurrentLocation();
+  StringRef keyword;
+  if (failed(parser.parseOptionalKeyword(&keyword)))
+    return parseAddress(parser, Access::Read);
+  if (std::optional<Input> input = symbolizeInput(keyword))
+    return InputAttr::get(parser.getContext(), *input);
+  if (std::optional<Access> access = symbolizeAccess(keyword))
+    return parseAddress(parser, *access);
+  parser.emitError(location) << "expected an input of the step, got '" << keyword << "'";
+  return {};
+}
+
+void ingot::plan::printArgument(AsmPrinter &printer, Attribute attribute) {
+  if (auto input = dyn_cast<InputAttr>(attribute)) {
+    printer << stringifyInput(input.getValue());
+    return;
+  }
+  auto argument = cast<ArgumentAttr>(attribute);
+  if (argument.getAccess() != Access::Read)
+    printer << stringifyAccess(argument.getAccess()) << ' ';
   printer.printAttributeWithoutType(argument.getSymbol());
   if (argument.getOffset() != 0)
     printer << " + " << argument.getOffset();
@@ -153,7 +174,7 @@ void ingot::plan::printArgument(AsmPrinter &printer, ArgumentAttr argument) {
 Attribute ArgumentAttr::parse(AsmParser &parser, Type) {
   if (parser.parseLess())
     return {};
-  ArgumentAttr argument = parseArgument(parser);
+  auto argument = dyn_cast_or_null<ArgumentAttr>(parseArgument(parser));
   return !argument || parser.parseGreater() ? Attribute() : argument;
 }
 

@@ -47,6 +47,9 @@ def Plan_Input : Plan_Enum<"Input", "an array of the step's descriptor", [
 def Plan_Space : Plan_Enum<"Space", "a memory that buffers live in", [
   I32EnumCase<"Arena", 0, "arena">]>;
 
+def Plan_Access : Plan_Enum<"Access", "what a kernel does with an argument", [
+  I32EnumCase<"Read", 0, "in">, I32EnumCase<"Write", 1, "out">, I32EnumCase<"Update", 2, "inout">]>;
+
 class Plan_Attr<string name, string attrMnemonic> : AttrDef<Plan_Dialect, name> {
   let mnemonic = attrMnemonic;
 }
@@ -125,22 +128,23 @@ def Plan_ExtentAttr : Plan_Attr<"Extent", "extent"> {
 def Plan_ArgumentAttr : Plan_Attr<"Argument", "argument"> {
   let summary = "an address in a buffer, a weight or a cache";
   let description = [{
-    The first byte of `symbol`, plus `offset`, plus `step` times the iteration of the enclosing loop. Written `@w`, `@w + 64`,
-    `@w + 64 step 4096`.
+    The first byte of `symbol`, plus `offset`, plus `step` times the iteration of the enclosing loop; and whether the kernel
+    reads what is there, writes it, or both. Written `@w`, `out @x`, `inout @kv + 64 step 4096`.
     ```mlir
-    #plan.argument<@w + 64 step 4096>
+    #plan.argument<inout @kv + 64 step 4096>
     ```
   }];
   let parameters = (ins
+    EnumParameter<Plan_Access>:$access,
     AttrParameter<"::mlir::FlatSymbolRefAttr", "what the address lies in">:$symbol,
     AttrParameter<"int64_t", "bytes from its start">:$offset,
     AttrParameter<"int64_t", "bytes from one iteration to the next">:$step);
   let hasCustomAssemblyFormat = 1;
   let genVerifyDecl = 1;
-  let builders = [AttrBuilderWithInferredContext<(ins "::mlir::FlatSymbolRefAttr":$symbol,
-      CArg<"int64_t", "0">:$offset, CArg<"int64_t", "0">:$step), [{
-    return $_get(symbol.getContext(), symbol, offset, step);
-  }]>];
+  let extraClassDeclaration = [{
+    bool isRead() const { return getAccess() != Access::Write; }
+    bool isWritten() const { return getAccess() != Access::Read; }
+  }];
 }
 
 def Plan_RopeTableAttr : Plan_Attr<"RopeTable", "rope_table"> {

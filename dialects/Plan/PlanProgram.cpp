@@ -52,7 +52,7 @@ private:
   template <typename OpT> LogicalResult checkDisjoint();
   LogicalResult checkBuffers(int64_t &end);
   LogicalResult checkLaunch(LaunchOp launch, int64_t number);
-  LogicalResult checkArgument(LaunchOp launch, ArgumentAttr argument, int64_t number, bool isWrite);
+  LogicalResult checkArgument(LaunchOp launch, ArgumentAttr argument, int64_t number);
   LogicalResult checkBuffer(LaunchOp launch, BufferOp buffer, ArgumentAttr argument,
                             int64_t number);
   LogicalResult checkWeight(LaunchOp launch, WeightOp weight, ArgumentAttr argument);
@@ -225,7 +225,7 @@ LogicalResult Checker::checkLaunch(LaunchOp launch, int64_t number) {
   if (!kernel)
     return launch.emitOpError() << "expected 'kernel' to name a kernel of the program, got '"
                                 << launch.getKernel() << "'";
-  size_t count = launch.getReads().size() + launch.getWrites().size();
+  size_t count = launch.getArguments().size();
   if (count != kernel.getArguments()) {
     InFlightDiagnostic diagnostic = launch.emitOpError() << "expected " << kernel.getArguments()
                                                          << " arguments, got " << count;
@@ -233,25 +233,18 @@ LogicalResult Checker::checkLaunch(LaunchOp launch, int64_t number) {
         << "kernel '" << kernel.getSymName() << "' is declared here";
     return diagnostic;
   }
-  for (Attribute read : launch.getReads()) {
-    auto argument = dyn_cast<ArgumentAttr>(read);
-    if (argument && failed(checkArgument(launch, argument, number, /*isWrite=*/false)))
-      return failure();
-  }
-  for (Attribute write : launch.getWrites()) {
-    // (C3)
-    auto argument = dyn_cast<ArgumentAttr>(write);
-    if (!argument)
-      return launch.emitOpError() << "expected a buffer or a cache to be written, got input '"
-                                  << stringifyInput(cast<InputAttr>(write).getValue()) << "'";
-    if (failed(checkArgument(launch, argument, number, /*isWrite=*/true)))
-      return failure();
-  }
+  // What a launch writes is there for later ones, not for itself.
+  for (auto argument : launch.getArguments().getAsRange<Attribute>())
+    if (auto address = dyn_cast<ArgumentAttr>(argument))
+      if (failed(checkArgument(launch, address, number)))
+        return failure();
+  for (auto argument : launch.getArguments().getAsRange<Attribute>())
+    if (auto address = dyn_cast<ArgumentAttr>(argument); address && address.isWritten())
+      written.insert(symbols.lookup(address.getSymbol().getValue()));
   return success();
 }
 
-LogicalResult Checker::checkArgument(LaunchOp launch, ArgumentAttr argument, int64_t number,
-                                     bool isWrite) {
+LogicalResult Checker::checkArgument(LaunchOp launch, ArgumentAttr argument, int64_t number) {
   // (C2)
   StringRef name = argument.getSymbol().getValue();
   Operation *op = symbols.lookup(name);
@@ -259,7 +252,7 @@ LogicalResult Checker::checkArgument(LaunchOp launch, ArgumentAttr argument, int
     return launch.emitOpError()
            << "expected an argument to name a buffer, a weight or a cache, got '" << name << "'";
   // (C3)
-  if (isWrite && isa<WeightOp>(op))
+  if (argument.isWritten() && isa<WeightOp>(op))
     return launch.emitOpError() << "expected a buffer or a cache to be written, got weight '"
                                 << name << "'";
   // (C4)
@@ -281,9 +274,7 @@ LogicalResult Checker::checkArgument(LaunchOp launch, ArgumentAttr argument, int
   if (failed(checkBuffer(launch, buffer, argument, number)))
     return failure();
   // entry (C3)
-  if (isWrite)
-    written.insert(op);
-  else if (!written.contains(op))
+  if (argument.isRead() && !written.contains(op))
     return launch.emitOpError() << "expected '" << name << "' to be written before it is read";
   return success();
 }

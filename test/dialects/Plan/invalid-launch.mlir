@@ -9,7 +9,7 @@ plan.program @p bounds<tokens = 64, outputs = 4, sequences = 2, context_tokens =
   plan.kernel @k family "K" arguments 1
   plan.entry @step tokens 1 to 64 {
     // expected-error @+1 {{expected 'kernel' to name a kernel of the program, got 'logits'}}
-    plan.launch @logits grid [1, 1, 1] () -> (@logits)
+    plan.launch @logits grid [1, 1, 1] (out @logits)
   }
 }
 
@@ -23,7 +23,7 @@ plan.program @p bounds<tokens = 64, outputs = 4, sequences = 2, context_tokens =
   plan.kernel @k family "K" arguments 2
   plan.entry @step tokens 1 to 64 {
     // expected-error @+1 {{expected 2 arguments, got 1}}
-    plan.launch @k grid [1, 1, 1] () -> (@logits)
+    plan.launch @k grid [1, 1, 1] (out @logits)
   }
 }
 
@@ -36,7 +36,7 @@ plan.program @p bounds<tokens = 64, outputs = 4, sequences = 2, context_tokens =
   plan.kernel @k family "K" arguments 1
   plan.entry @step tokens 1 to 64 {
     // expected-error @+1 {{expected an argument to name a buffer, a weight or a cache, got 'k'}}
-    plan.launch @k grid [1, 1, 1] () -> (@k)
+    plan.launch @k grid [1, 1, 1] (out @k)
   }
 }
 
@@ -49,7 +49,7 @@ plan.program @p bounds<tokens = 64, outputs = 4, sequences = 2, context_tokens =
   plan.kernel @k family "K" arguments 1
   plan.entry @step tokens 1 to 64 {
     // expected-error @+1 {{expected 'logits' to be reached below byte 1024, got 1024}}
-    plan.launch @k grid [1, 1, 1] () -> (@logits + 1024)
+    plan.launch @k grid [1, 1, 1] (out @logits + 1024)
   }
 }
 
@@ -63,7 +63,7 @@ plan.program @p bounds<tokens = 64, outputs = 4, sequences = 2, context_tokens =
   plan.kernel @k family "K" arguments 2
   plan.entry @step tokens 1 to 64 {
     // expected-error @+1 {{expected 'w' to be reached below byte 64, got 64}}
-    plan.loop 2 { plan.launch @k grid [1, 1, 1] (@w + 64 step 64) -> (@logits) }
+    plan.loop 2 { plan.launch @k grid [1, 1, 1] (@w + 64 step 64, out @logits) }
   }
 }
 
@@ -77,20 +77,7 @@ plan.program @p bounds<tokens = 64, outputs = 4, sequences = 2, context_tokens =
   plan.kernel @k family "K" arguments 1
   plan.entry @step tokens 1 to 64 {
     // expected-error @+1 {{expected a buffer or a cache to be written, got weight 'w'}}
-    plan.launch @k grid [1, 1, 1] () -> (@w)
-  }
-}
-
-// -----
-
-// launch (C3): inputs are not written.
-plan.program @p bounds<tokens = 64, outputs = 4, sequences = 2, context_tokens = 128, page_tokens = 16, pages = 0, pages_per_sequence = 0>
-    arena 1024 cache 0 vocabulary 9 result @logits width 64 {
-  plan.buffer @logits arena at 0 bytes 1024 live [0, 0]
-  plan.kernel @k family "K" arguments 1
-  plan.entry @step tokens 1 to 64 {
-    // expected-error @+1 {{expected a buffer or a cache to be written, got input 'positions'}}
-    plan.launch @k grid [1, 1, 1] () -> (positions)
+    plan.launch @k grid [1, 1, 1] (out @w)
   }
 }
 
@@ -104,7 +91,7 @@ plan.program @p bounds<tokens = 64, outputs = 4, sequences = 2, context_tokens =
   plan.kernel @k family "K" arguments 2
   plan.entry @step tokens 1 to 64 {
     // expected-error @+1 {{expected 'w' to have no step outside of a loop, got 64}}
-    plan.launch @k grid [1, 1, 1] (@w step 64) -> (@logits)
+    plan.launch @k grid [1, 1, 1] (@w step 64, out @logits)
   }
 }
 
@@ -118,7 +105,7 @@ plan.program @p bounds<tokens = 64, outputs = 4, sequences = 2, context_tokens =
   plan.kernel @k family "K" arguments 2
   plan.entry @step tokens 1 to 64 {
     // expected-error @+1 {{expected a weight at 64 in iteration 1 of an argument that starts at 'w', got none}}
-    plan.loop 2 { plan.launch @k grid [1, 1, 1] (@w step 64) -> (@logits) }
+    plan.loop 2 { plan.launch @k grid [1, 1, 1] (@w step 64, out @logits) }
   }
 }
 
@@ -134,7 +121,7 @@ plan.program @p bounds<tokens = 64, outputs = 4, sequences = 2, context_tokens =
   plan.kernel @k family "K" arguments 2
   plan.entry @step tokens 1 to 64 {
     // expected-error @+1 {{expected the weight of iteration 1 to be packed like 'w', got 'v'}}
-    plan.loop 2 { plan.launch @k grid [1, 1, 1] (@w step 64) -> (@logits) }
+    plan.loop 2 { plan.launch @k grid [1, 1, 1] (@w step 64, out @logits) }
   }
 }
 
@@ -148,7 +135,7 @@ plan.program @p bounds<tokens = 64, outputs = 4, sequences = 2, context_tokens =
   plan.kernel @k family "K" arguments 2
   plan.entry @step tokens 1 to 64 {
     // expected-error @+1 {{expected the step of cache 'kv' to be a multiple of 64, got 32}}
-    plan.loop 2 { plan.launch @k grid [1, 1, 1] (@kv step 32) -> (@logits) }
+    plan.loop 2 { plan.launch @k grid [1, 1, 1] (@kv step 32, out @logits) }
   }
 }
 
@@ -162,7 +149,7 @@ plan.program @p bounds<tokens = 64, outputs = 4, sequences = 2, context_tokens =
   plan.kernel @k family "K" arguments 2
   plan.entry @step tokens 1 to 64 {
     // expected-error @+1 {{expected 'kv' to be reached below byte 128, got 128}}
-    plan.loop 3 { plan.launch @k grid [1, 1, 1] (@kv step 64) -> (@logits) }
+    plan.loop 3 { plan.launch @k grid [1, 1, 1] (@kv step 64, out @logits) }
   }
 }
 
@@ -175,7 +162,7 @@ plan.program @p bounds<tokens = 64, outputs = 4, sequences = 2, context_tokens =
   plan.kernel @k family "K" arguments 1
   plan.entry @step tokens 1 to 64 {
     // expected-error @+1 {{expected buffer 'logits' to have no step, got 64}}
-    plan.loop 2 { plan.launch @k grid [1, 1, 1] () -> (@logits step 64) }
+    plan.loop 2 { plan.launch @k grid [1, 1, 1] (out @logits step 64) }
   }
 }
 
@@ -188,10 +175,10 @@ plan.program @p bounds<tokens = 64, outputs = 4, sequences = 2, context_tokens =
   plan.buffer @b arena at 1024 bytes 64 live [0, 0]
   plan.kernel @k family "K" arguments 1
   plan.entry @step tokens 1 to 64 {
-    plan.launch @k grid [1, 1, 1] () -> (@logits)
+    plan.launch @k grid [1, 1, 1] (out @logits)
     // expected-error @+1 {{expected 'b' to live at command 1, got [0, 0]}}
-    plan.launch @k grid [1, 1, 1] () -> (@b)
-    plan.launch @k grid [1, 1, 1] () -> (@logits)
+    plan.launch @k grid [1, 1, 1] (out @b)
+    plan.launch @k grid [1, 1, 1] (out @logits)
   }
 }
 
@@ -204,9 +191,9 @@ plan.program @p bounds<tokens = 64, outputs = 4, sequences = 2, context_tokens =
   plan.buffer @b arena at 1024 bytes 64 live [0, 2]
   plan.kernel @k family "K" arguments 1
   plan.entry @step tokens 1 to 64 {
-    plan.launch @k grid [1, 1, 1] () -> (@logits)
+    plan.launch @k grid [1, 1, 1] (out @logits)
     // expected-error @+1 {{expected 'b' to live through the loop, [1, 3], got [0, 2]}}
-    plan.loop 2 { plan.launch @k grid [1, 1, 1] () -> (@b) }
+    plan.loop 2 { plan.launch @k grid [1, 1, 1] (out @b) }
   }
 }
 
@@ -220,7 +207,7 @@ plan.program @p bounds<tokens = 64, outputs = 4, sequences = 2, context_tokens =
   plan.kernel @k family "K" arguments 2
   plan.entry @step tokens 1 to 64 {
     // expected-error @+1 {{expected 'b' to be written before it is read}}
-    plan.launch @k grid [1, 1, 1] (@b) -> (@logits)
+    plan.launch @k grid [1, 1, 1] (@b, out @logits)
   }
 }
 
@@ -232,10 +219,10 @@ plan.program @p bounds<tokens = 64, outputs = 4, sequences = 2, context_tokens =
   plan.buffer @logits arena at 0 bytes 1024 live [0, 1]
   plan.kernel @k family "K" arguments 2
   plan.entry @one tokens 1 to 1 {
-    plan.launch @k grid [1, 1, 1] (positions) -> (@logits)
+    plan.launch @k grid [1, 1, 1] (positions, out @logits)
   }
   plan.entry @many tokens 2 to 64 {
     // expected-error @+1 {{expected 'logits' to be written before it is read}}
-    plan.launch @k grid [1, 1, 1] (@logits) -> (@logits)
+    plan.launch @k grid [1, 1, 1] (@logits, out @logits)
   }
 }

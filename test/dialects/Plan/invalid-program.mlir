@@ -9,7 +9,7 @@ plan.program @p bounds<tokens = 0, outputs = 4, sequences = 2, context_tokens = 
   plan.buffer @logits arena at 0 bytes 1024 live [0, 0]
   plan.kernel @k family "K" arguments 1
   plan.entry @step tokens 1 to 64 {
-    plan.launch @k grid [1, 1, 1] () -> (@logits)
+    plan.launch @k grid [1, 1, 1] (out @logits)
   }
 }
 
@@ -22,7 +22,7 @@ plan.program @p bounds<tokens = 64, outputs = 4, sequences = 2, context_tokens =
   plan.buffer @logits arena at 0 bytes 1024 live [0, 0]
   plan.kernel @k family "K" arguments 1
   plan.entry @step tokens 1 to 64 {
-    plan.launch @k grid [1, 1, 1] () -> (@logits)
+    plan.launch @k grid [1, 1, 1] (out @logits)
   }
 }
 
@@ -35,7 +35,7 @@ plan.program @p bounds<tokens = 64, outputs = 4, sequences = 2, context_tokens =
   plan.buffer @logits arena at 0 bytes 1024 live [0, 0]
   plan.kernel @k family "K" arguments 1
   plan.entry @step tokens 1 to 64 {
-    plan.launch @k grid [1, 1, 1] () -> (@logits)
+    plan.launch @k grid [1, 1, 1] (out @logits)
   }
 }
 
@@ -48,7 +48,7 @@ plan.program @p bounds<tokens = 64, outputs = 65, sequences = 2, context_tokens 
   plan.buffer @logits arena at 0 bytes 1024 live [0, 0]
   plan.kernel @k family "K" arguments 1
   plan.entry @step tokens 1 to 64 {
-    plan.launch @k grid [1, 1, 1] () -> (@logits)
+    plan.launch @k grid [1, 1, 1] (out @logits)
   }
 }
 
@@ -61,7 +61,7 @@ plan.program @p bounds<tokens = 64, outputs = 4, sequences = 2, context_tokens =
   plan.buffer @logits arena at 0 bytes 1024 live [0, 0]
   plan.kernel @k family "K" arguments 1
   plan.entry @step tokens 1 to 64 {
-    plan.launch @k grid [1, 1, 1] () -> (@logits)
+    plan.launch @k grid [1, 1, 1] (out @logits)
   }
 }
 
@@ -75,7 +75,7 @@ plan.program @p bounds<tokens = 64, outputs = 4, sequences = 2, context_tokens =
   plan.cache @kv at 0 layers 2 of 64 bytes
   plan.kernel @k family "K" arguments 1
   plan.entry @step tokens 1 to 64 {
-    plan.launch @k grid [1, 1, 1] () -> (@logits)
+    plan.launch @k grid [1, 1, 1] (out @logits)
   }
 }
 
@@ -89,7 +89,7 @@ plan.program @p bounds<tokens = 64, outputs = 4, sequences = 2, context_tokens =
   plan.cache @kv at 0 layers 2 of 64 bytes
   plan.kernel @k family "K" arguments 1
   plan.entry @step tokens 1 to 64 {
-    plan.launch @k grid [1, 1, 1] () -> (@logits)
+    plan.launch @k grid [1, 1, 1] (out @logits)
   }
 }
 
@@ -102,7 +102,7 @@ plan.program @p bounds<tokens = 64, outputs = 4, sequences = 2, context_tokens =
   plan.buffer @logits arena at 0 bytes 1024 live [0, 0]
   plan.kernel @k family "K" arguments 1
   plan.entry @step tokens 1 to 64 {
-    plan.launch @k grid [1, 1, 1] () -> (@logits)
+    plan.launch @k grid [1, 1, 1] (out @logits)
   }
 }
 
@@ -116,7 +116,7 @@ plan.program @p bounds<tokens = 64, outputs = 4, sequences = 2, context_tokens =
   plan.cache @kv at 0 layers 2 of 64 bytes
   plan.kernel @k family "K" arguments 1
   plan.entry @step tokens 1 to 64 {
-    plan.launch @k grid [1, 1, 1] () -> (@logits)
+    plan.launch @k grid [1, 1, 1] (out @logits)
   }
 }
 
@@ -131,7 +131,7 @@ plan.program @p bounds<tokens = 64, outputs = 4, sequences = 2, context_tokens =
   plan.buffer @b arena at 960 bytes 64 live [0, 0]
   plan.kernel @k family "K" arguments 1
   plan.entry @step tokens 1 to 64 {
-    plan.launch @k grid [1, 1, 1] () -> (@logits)
+    plan.launch @k grid [1, 1, 1] (out @logits)
   }
 }
 
@@ -147,7 +147,7 @@ plan.program @p bounds<tokens = 64, outputs = 4, sequences = 2, context_tokens =
   plan.weight @v at 64 bytes 64 [4, 4] "f32" packing "plain" sources ["v"]
   plan.kernel @k family "K" arguments 1
   plan.entry @step tokens 1 to 64 {
-    plan.launch @k grid [1, 1, 1] () -> (@logits)
+    plan.launch @k grid [1, 1, 1] (out @logits)
   }
 }
 
@@ -163,7 +163,7 @@ plan.program @p bounds<tokens = 64, outputs = 4, sequences = 2, context_tokens =
   plan.cache @kv1 at 64 layers 1 of 64 bytes
   plan.kernel @k family "K" arguments 1
   plan.entry @step tokens 1 to 64 {
-    plan.launch @k grid [1, 1, 1] () -> (@logits)
+    plan.launch @k grid [1, 1, 1] (out @logits)
   }
 }
 
@@ -176,7 +176,7 @@ plan.program @p bounds<tokens = 64, outputs = 4, sequences = 2, context_tokens =
   plan.kernel @k family "K" arguments 1
   // expected-error @+1 {{expected tokens to start at 1, got 2}}
   plan.entry @step tokens 2 to 64 {
-    plan.launch @k grid [1, 1, 1] () -> (@logits)
+    plan.launch @k grid [1, 1, 1] (out @logits)
   }
 }
 
@@ -189,7 +189,7 @@ plan.program @p bounds<tokens = 64, outputs = 4, sequences = 2, context_tokens =
   plan.buffer @logits arena at 0 bytes 1024 live [0, 0]
   plan.kernel @k family "K" arguments 1
   plan.entry @step tokens 1 to 63 {
-    plan.launch @k grid [1, 1, 1] () -> (@logits)
+    plan.launch @k grid [1, 1, 1] (out @logits)
   }
 }
 
@@ -202,7 +202,7 @@ plan.program @p bounds<tokens = 64, outputs = 4, sequences = 2, context_tokens =
   plan.buffer @logits arena at 0 bytes 1024 live [0, 0]
   plan.kernel @k family "K" arguments 1
   plan.entry @step tokens 1 to 64 {
-    plan.launch @k grid [1, 1, 1] () -> (@logits)
+    plan.launch @k grid [1, 1, 1] (out @logits)
   }
 }
 
@@ -215,7 +215,7 @@ plan.program @p bounds<tokens = 64, outputs = 4, sequences = 2, context_tokens =
   plan.buffer @logits arena at 0 bytes 1024 live [0, 0]
   plan.kernel @k family "K" arguments 1
   plan.entry @step tokens 1 to 64 {
-    plan.launch @k grid [1, 1, 1] () -> (@logits)
+    plan.launch @k grid [1, 1, 1] (out @logits)
   }
 }
 
@@ -229,8 +229,8 @@ plan.program @p bounds<tokens = 64, outputs = 4, sequences = 2, context_tokens =
   plan.buffer @b arena at 1024 bytes 64 live [1, 1]
   plan.kernel @k family "K" arguments 1
   plan.entry @step tokens 1 to 64 {
-    plan.launch @k grid [1, 1, 1] () -> (@logits)
-    plan.launch @k grid [1, 1, 1] () -> (@b)
+    plan.launch @k grid [1, 1, 1] (out @logits)
+    plan.launch @k grid [1, 1, 1] (out @b)
   }
 }
 
@@ -244,7 +244,7 @@ plan.program @p bounds<tokens = 64, outputs = 4, sequences = 2, context_tokens =
   plan.buffer @b arena at 8 bytes 8 live [0, 0]
   plan.kernel @k family "K" arguments 1
   plan.entry @step tokens 1 to 64 {
-    plan.launch @k grid [1, 1, 1] () -> (@logits)
+    plan.launch @k grid [1, 1, 1] (out @logits)
   }
 }
 
@@ -257,7 +257,7 @@ plan.program @p bounds<tokens = 64, outputs = 4, sequences = 2, context_tokens =
   plan.buffer @logits arena at 0 bytes 1024 live [0, 0]
   plan.kernel @k family "K" arguments 1
   plan.entry @step tokens 1 to 64 {
-    plan.launch @k grid [1, 1, 1] () -> (@logits)
+    plan.launch @k grid [1, 1, 1] (out @logits)
   }
 }
 
@@ -270,6 +270,6 @@ plan.program @p bounds<tokens = 64, outputs = 4, sequences = 2, context_tokens =
   plan.buffer @logits arena at 0 bytes 1024 live [0, 1]
   plan.kernel @k family "K" arguments 1
   plan.entry @step tokens 1 to 64 {
-    plan.launch @k grid [1, 1, 1] () -> (@logits)
+    plan.launch @k grid [1, 1, 1] (out @logits)
   }
 }

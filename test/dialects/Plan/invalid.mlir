@@ -62,7 +62,7 @@ plan.program @p bounds<tokens = 64, outputs = 4, sequences = 2, context_tokens =
   plan.kernel @k family "K" arguments 1
   plan.entry @step tokens 1 to 64 {
     // expected-error @+1 {{expected an input of the step, got 'ids'}}
-    plan.launch @k grid [1, 1, 1] (ids) -> ()
+    plan.launch @k grid [1, 1, 1] (ids)
   }
 }
 
@@ -74,7 +74,7 @@ plan.program @p bounds<tokens = 64, outputs = 4, sequences = 2, context_tokens =
   plan.kernel @k family "K" arguments 1
   plan.entry @step tokens 1 to 64 {
     // expected-error @+1 {{attribute 'grid' failed to satisfy constraint}}
-    plan.launch @k grid [1, 1] () -> (@logits)
+    plan.launch @k grid [1, 1] (out @logits)
   }
 }
 
@@ -183,7 +183,7 @@ plan.program @p bounds<tokens = 64, outputs = 4, sequences = 2, context_tokens =
   plan.kernel @k family "K" arguments 1
   plan.entry @step tokens 1 to 64 {
     // expected-error @+1 {{expects parent op 'plan.entry'}}
-    plan.loop 2 { plan.loop 2 { plan.launch @k grid [1, 1, 1] () -> (@logits) } }
+    plan.loop 2 { plan.loop 2 { plan.launch @k grid [1, 1, 1] (out @logits) } }
   }
 }
 
@@ -218,4 +218,4 @@ plan.program @p bounds<tokens = 64, outputs = 4, sequences = 2, context_tokens =
 
 // A launch belongs to an entry.
 // expected-error @+1 {{expects parent op to be one of}}
-plan.launch @k grid [1, 1, 1] () -> ()
+plan.launch @k grid [1, 1, 1] ()

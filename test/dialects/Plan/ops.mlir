@@ -22,8 +22,8 @@ plan.program @model
   plan.kernel @project family "Linear" arguments 3
   // CHECK: plan.entry @step tokens 1 to 64 {
   plan.entry @step tokens 1 to 64 {
-    // CHECK: plan.launch @project grid [outputs, 1, 1] (token_ids, @head) -> (@logits)
-    plan.launch @project grid [outputs, 1, 1] (token_ids, @head) -> (@logits)
+    // CHECK: plan.launch @project grid [outputs, 1, 1] (token_ids, @head, out @logits)
+    plan.launch @project grid [outputs, 1, 1] (token_ids, @head, out @logits)
   }
 }
 
@@ -50,25 +50,25 @@ plan.program @layers
   plan.kernel @append family "Append" arguments 6
   // CHECK: plan.entry @prompt tokens 1 to 8
   plan.entry @prompt tokens 1 to 8 {
-    plan.launch @embed grid [tokens, 1, 1] (token_ids, @table) -> (@hidden)
+    plan.launch @embed grid [tokens, 1, 1] (token_ids, @table, out @hidden)
     // CHECK: plan.loop 2 {
     plan.loop 2 {
-      // CHECK: plan.launch @project grid [7, tokens * 3 + 1, tokens + 2] (@hidden, @qkv0 step 1024) -> (@keys) layer "blk.0"
-      plan.launch @project grid [7, tokens * 3 + 1, tokens + 2] (@hidden, @qkv0 step 1024) -> (@keys) layer "blk.0"
+      // CHECK: plan.launch @project grid [7, tokens * 3 + 1, tokens + 2] (@hidden, @qkv0 step 1024, out @keys) layer "blk.0"
+      plan.launch @project grid [7, tokens * 3 + 1, tokens + 2] (@hidden, @qkv0 step 1024, out @keys) layer "blk.0"
       // CHECK: plan.launch @append grid [ceildiv(tokens * 3, 8), ceildiv(sequences + 7, 8), ceildiv(outputs, 2)]
-      // CHECK-SAME: (@keys, positions, sequence_of, page_table) -> (@kv + 64 step 65536, @hidden)
+      // CHECK-SAME: (@keys, positions, sequence_of, page_table, out @kv + 64 step 65536, out @hidden)
       plan.launch @append grid [ceildiv(tokens * 3, 8), ceildiv(sequences + 7, 8), ceildiv(outputs, 2)]
-          (@keys, positions, sequence_of, page_table) -> (@kv + 64 step 65536, @hidden)
+          (@keys, positions, sequence_of, page_table, out @kv + 64 step 65536, out @hidden)
     }
-    // CHECK: plan.launch @project grid [outputs, 1, 1] (@hidden, @table + 64) -> (@logits)
-    plan.launch @project grid [outputs, 1, 1] (@hidden, @table + 64) -> (@logits)
+    // CHECK: plan.launch @project grid [outputs, 1, 1] (@hidden, @table + 64, out @logits)
+    plan.launch @project grid [outputs, 1, 1] (@hidden, @table + 64, out @logits)
   }
   // CHECK: plan.entry @chunk tokens 9 to 64
   plan.entry @chunk tokens 9 to 64 {
-    plan.launch @embed grid [tokens, 1, 1] (token_ids, @table) -> (@hidden)
-    plan.launch @project grid [1, 1, 1] (@hidden, @qkv1) -> (@keys_one)
-    plan.launch @project grid [1, 1, 1] (@keys_one, output_rows) -> (@hidden)
-    plan.launch @project grid [1, 1, 1] (@hidden, @table) -> (@logits)
+    plan.launch @embed grid [tokens, 1, 1] (token_ids, @table, out @hidden)
+    plan.launch @project grid [1, 1, 1] (@hidden, @qkv1, out @keys_one)
+    plan.launch @project grid [1, 1, 1] (@keys_one, output_rows, out @hidden)
+    plan.launch @project grid [1, 1, 1] (@hidden, @table, out @logits)
   }
 }
 
