@@ -7,14 +7,15 @@
 # under lib/.
 include(CMakePackageConfigHelpers)
 
-# collect_targets(RESULT TYPE FOLDER): the targets of a type declared in a folder or below it.
+# collect_targets(RESULT TYPE FOLDER): the targets of a type declared in a folder or below it that `all` builds.
 function(collect_targets result type folder)
   get_property(names DIRECTORY ${folder} PROPERTY BUILDSYSTEM_TARGETS)
   get_property(folders DIRECTORY ${folder} PROPERTY SUBDIRECTORIES)
   set(found)
   foreach(name ${names})
     get_target_property(its_type ${name} TYPE)
-    if(its_type STREQUAL type)
+    get_target_property(is_excluded ${name} EXCLUDE_FROM_ALL)
+    if(its_type STREQUAL type AND NOT is_excluded)
       list(APPEND found ${name})
     endif()
   endforeach()
