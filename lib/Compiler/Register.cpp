@@ -2,13 +2,14 @@
 
 #include "ingot/Compiler/Register.h"
 #include "dialects/Plan/Plan.h"
+#include "dialects/Tile/Tile.h"
 #include "dialects/Transformer/Transformer.h"
 #include "mlir/Transforms/Passes.h"
 
 using namespace mlir;
 
 void ingot::registerAllDialects(DialectRegistry &registry) {
-  registry.insert<plan::PlanDialect, transformer::TransformerDialect>();
+  registry.insert<plan::PlanDialect, tile::TileDialect, transformer::TransformerDialect>();
   registry
       .insert<arith::ArithDialect, func::FuncDialect, linalg::LinalgDialect, LLVM::LLVMDialect,
               math::MathDialect, scf::SCFDialect, tensor::TensorDialect, vector::VectorDialect>();

@@ -1,0 +1,16 @@
+//===- Tile.td - The tile dialect --------------------------------------------------------*- tablegen -*-===//
+//
+// One kernel, as the program of one block of work. This file is the dialect's root; types and attributes are in
+// TileTypes.td, ops by theme beside it: kernels and launches, memory, arithmetic on tiles.
+//
+//===----------------------------------------------------------------------------------------------===//
+
+#ifndef INGOT_TILE
+#define INGOT_TILE
+
+include "dialects/Tile/TileTypes.td"
+include "dialects/Tile/KernelOps.td"
+include "dialects/Tile/MemoryOps.td"
+include "dialects/Tile/ComputeOps.td"
+
+#endif // INGOT_TILE
