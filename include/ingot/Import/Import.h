@@ -1,0 +1,53 @@
+//===- Import.h - From a checkpoint to the dense program --------------------------------------===//
+//
+// An importer makes the plain whole-sequence program of the paper: nothing fused, no cache, one
+// function for each distinct layer, weights as names. With it come what else the file holds: the
+// bytes of the weights (lazily, through the store), the tokenizer and the chat template.
+//
+// The entry is
+//
+//   @main(tokens [B, S], positions [B, S], lengths [B], rows [R]) -> logits [R, V]
+//
+// where `rows` are indices b * S + s of the slots whose logits are wanted. The module's attribute
+// `transformer.model` holds the hyper-parameters: `architecture`, and for decoders `layers`,
+// `width`, `feed_forward`, `heads`, `kv_heads`, `head_dim`, `vocabulary`, `context`,
+// `norm_epsilon`, `rope_base`, `rope_dims`.
+//
+//===------------------------------------------------------------------------------------------===//
+
+#ifndef INGOT_IMPORT_IMPORT_H
+#define INGOT_IMPORT_IMPORT_H
+
+#include "ingot/Artifact/TokenizerWriter.h"
+#include "ingot/Import/Gguf.h"
+#include "mlir/IR/BuiltinOps.h"
+#include "mlir/IR/DialectRegistry.h"
+#include "mlir/IR/OwningOpRef.h"
+
+namespace ingot::import {
+
+struct ImportedModel {
+  mlir::OwningOpRef<mlir::ModuleOp> module;
+  std::shared_ptr<const WeightStore> weights; ///< by the `source` of the module's weights
+  std::optional<artifact::TokenizerData> tokenizer;
+  std::string chatTemplate; ///< empty where the checkpoint has none
+  std::string name;         ///< what the checkpoint calls itself
+};
+
+/// Makes the dialects of imported programs known.
+void registerImportDialects(mlir::DialectRegistry &registry);
+
+/// Imports a GGUF file; errors are diagnostics of `context`, one sentence that names the file.
+llvm::FailureOr<ImportedModel> importGguf(llvm::StringRef path, mlir::MLIRContext *context);
+
+/// The program alone, from an open file.
+llvm::FailureOr<mlir::OwningOpRef<mlir::ModuleOp>> importGgufProgram(const GgufFile &file,
+                                                                     mlir::MLIRContext *context);
+
+/// The tokenizer that a GGUF file describes; none where it has none. Values of wrong types and
+/// kinds that are not supported are errors.
+llvm::Expected<std::optional<artifact::TokenizerData>> readGgufTokenizer(const GgufFile &file);
+
+} // namespace ingot::import
+
+#endif // INGOT_IMPORT_IMPORT_H
