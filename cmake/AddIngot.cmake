@@ -82,6 +82,7 @@ function(add_ingot_unittest name)
     target_include_directories(${name} PRIVATE ${PROJECT_SOURCE_DIR} ${PROJECT_SOURCE_DIR}/include)
     target_link_libraries(${name} PRIVATE ${ARG_LINK} GTest::gtest GTest::gmock GTest::gtest_main)
   endif()
+  add_test(NAME ${name} COMMAND ${name})
   set_property(GLOBAL APPEND PROPERTY INGOT_UNITTESTS ${name})
 endfunction()
 
