@@ -5,6 +5,7 @@
 #include "dialects/Tile/Tile.h"
 #include "dialects/Transformer/Transformer.h"
 #include "mlir/Transforms/Passes.h"
+#include "passes/Model/Passes.h"
 
 using namespace mlir;
 
@@ -15,4 +16,7 @@ void ingot::registerAllDialects(DialectRegistry &registry) {
               math::MathDialect, scf::SCFDialect, tensor::TensorDialect, vector::VectorDialect>();
 }
 
-void ingot::registerAllPasses() { registerTransformsPasses(); }
+void ingot::registerAllPasses() {
+  registerTransformsPasses();
+  model::registerModelPasses();
+}

@@ -1,0 +1,79 @@
+//===- Passes.td - Passes of the model stage ----------------------------------------*- tablegen -*-===//
+//
+// From the dense whole-sequence program to a step over packed tokens with a cache, in this order: fuse
+// attention, remove padding, insert the cache. None of them depends on where a program comes from.
+//
+//===--------------------------------------------------------------------------------------------===//
+
+#ifndef INGOT_PASSES_MODEL
+#define INGOT_PASSES_MODEL
+
+include "mlir/Pass/PassBase.td"
+
+def FuseAttention : Pass<"ingot-fuse-attention", "::mlir::ModuleOp"> {
+  let summary = "Raise scores, mask, softmax and values to one attention op";
+  let description = [{
+    Finds softmax(scale q k^T + mask) v written out and replaces it by `transformer.attention`. Grouped heads
+    are recognised from the contraction's shapes.
+
+    ```mlir
+    %s = linalg.contract ... ins(%q, %k) ; %m = arith.mulf %s, %scale ; %x = arith.select %mask, %m, %minusInfinity
+    %p = linalg.softmax dimension(4) ins(%x) ; %y = linalg.contract ... ins(%p, %v)
+    // becomes
+    %y = transformer.attention %q, %k, %v positions %positions lengths %lengths {causal, scale = 0.125 : f32}
+    ```
+
+    Assumes that the mask comes from `transformer.attention_mask`, so that what is visible is known. A softmax
+    that does not match is left, with a missed remark that says why. Linear in the number of ops.
+  }];
+  let dependentDialects = ["::ingot::transformer::TransformerDialect", "::mlir::tensor::TensorDialect"];
+  let statistics = [Statistic<"numFused", "attentions", "Attentions that were raised">];
+}
+
+def RemovePadding : Pass<"ingot-remove-padding", "::mlir::ModuleOp"> {
+  let summary = "Turn the dense batch into packed tokens";
+  let description = [{
+    Every tensor [B, S, ...] of the entry and the functions it calls becomes [T, ...], T the tokens that exist;
+    `lengths` becomes a `!transformer.ragged` batch (EffectiveTransformer). Row-wise ops act on packed rows, attention
+    takes its ragged form.
+
+    ```mlir
+    func.func @main(%tokens: tensor<?x?xi32>, %positions: tensor<?x?xi32>, %lengths: tensor<?xi32>, %rows: tensor<?xi32>)
+    // becomes
+    func.func @main(%tokens: tensor<?xi32>, %batch: !transformer.ragged, %rows: tensor<?xi32>)
+    ```
+
+    Assumes the dense contract: slots beyond a sequence's length are unspecified. It refuses (missed remark, nothing
+    changes) where an op that relates tokens has no ragged form. Does nothing in a module without an entry (a function
+    with `transformer.entry`). Linear in the number of ops.
+  }];
+  let dependentDialects = ["::ingot::transformer::TransformerDialect", "::mlir::tensor::TensorDialect"];
+  let statistics = [Statistic<"numPacked", "ops", "Ops that act on packed tokens">];
+}
+
+def InsertKvCache : Pass<"ingot-insert-kv-cache", "::mlir::ModuleOp"> {
+  let summary = "Keep keys and values of earlier tokens in a paged cache";
+  let description = [{
+    Proves that what is computed at a position depends on earlier positions only: every op is row-wise or a causal
+    attention. Then each attention's keys and values are appended to a cache and attention reads the cache; the cache
+    and the number of the layer are threaded through the calls, and the entry becomes `@step`.
+
+    ```mlir
+    %y = transformer.attention %q, %k, %v batch %batch {causal, scale = 0.125 : f32}
+    // becomes
+    %c = transformer.append_cache %cache[%layer], %k, %v, %batch
+    %y = transformer.cached_attention %q, %c[%layer], %batch {scale = 0.125 : f32}
+    ```
+
+    Assumes packed tokens (`ingot-remove-padding`). It refuses, with a missed remark, a program that is not causal or
+    whose layers differ in heads, head dimension or window. Linear in the number of ops.
+  }];
+  let options = [
+    Option<"format", "format", "std::string", /*default=*/"\"f16\"", "Numbers of the cache: f16 or f32">,
+    Option<"pageTokens", "page-tokens", "int64_t", /*default=*/"16", "Tokens of a page">,
+  ];
+  let dependentDialects = ["::ingot::transformer::TransformerDialect", "::mlir::arith::ArithDialect"];
+  let statistics = [Statistic<"numLayers", "layers", "Layers that the cache holds">];
+}
+
+#endif // INGOT_PASSES_MODEL

@@ -1,0 +1,38 @@
+// RUN: ingot-opt %s --ingot-fuse-attention | FileCheck %s
+
+#q = affine_map<(b, n, g, s, t, d) -> (b, s, n, g, d)>
+#k = affine_map<(b, n, g, s, t, d) -> (b, t, n, d)>
+#s = affine_map<(b, n, g, s, t, d) -> (b, n, g, s, t)>
+#p = affine_map<(b, s, n, g, d, t) -> (b, n, g, s, t)>
+#v = affine_map<(b, s, n, g, d, t) -> (b, t, n, d)>
+#y = affine_map<(b, s, n, g, d, t) -> (b, s, n, g, d)>
+
+// A mask that is not attention_mask says nothing of what is visible: the softmax stays.
+// CHECK-LABEL: func.func @unknown_mask
+func.func @unknown_mask(%q: tensor<?x?x4x8xf32>, %k: tensor<?x?x2x8xf32>, %v: tensor<?x?x2x8xf32>, %mask: tensor<?x?x?xi1>) -> tensor<?x?x4x8xf32> {
+  // CHECK-NOT:  transformer.attention %
+  // CHECK:      linalg.softmax
+  %c0 = arith.constant 0 : index
+  %c1 = arith.constant 1 : index
+  %b = tensor.dim %q, %c0 : tensor<?x?x4x8xf32>
+  %s = tensor.dim %q, %c1 : tensor<?x?x4x8xf32>
+  %zero = arith.constant 0.0 : f32
+  %half = arith.constant 0.5 : f32
+  %inf = arith.constant 0xFF800000 : f32
+  %q5 = tensor.expand_shape %q [[0], [1], [2, 3], [4]] output_shape [%b, %s, 2, 2, 8] : tensor<?x?x4x8xf32> into tensor<?x?x2x2x8xf32>
+  %e0 = tensor.empty(%b, %s, %s) : tensor<?x2x2x?x?xf32>
+  %f0 = linalg.fill ins(%zero : f32) outs(%e0 : tensor<?x2x2x?x?xf32>) -> tensor<?x2x2x?x?xf32>
+  %scores = linalg.contract indexing_maps = [#q, #k, #s] ins(%q5, %k : tensor<?x?x2x2x8xf32>, tensor<?x?x2x8xf32>) outs(%f0 : tensor<?x2x2x?x?xf32>) -> tensor<?x2x2x?x?xf32>
+  %scale = tensor.splat %half[%b, %s, %s] : tensor<?x2x2x?x?xf32>
+  %scaled = arith.mulf %scores, %scale : tensor<?x2x2x?x?xf32>
+  %em = tensor.empty(%b, %s, %s) : tensor<?x2x2x?x?xi1>
+  %m5 = linalg.broadcast ins(%mask : tensor<?x?x?xi1>) outs(%em : tensor<?x2x2x?x?xi1>) dimensions = [1, 2]
+  %minus = tensor.splat %inf[%b, %s, %s] : tensor<?x2x2x?x?xf32>
+  %masked = arith.select %m5, %scaled, %minus : tensor<?x2x2x?x?xi1>, tensor<?x2x2x?x?xf32>
+  %p = linalg.softmax dimension(4) ins(%masked : tensor<?x2x2x?x?xf32>) outs(%e0 : tensor<?x2x2x?x?xf32>) -> tensor<?x2x2x?x?xf32>
+  %e1 = tensor.empty(%b, %s) : tensor<?x?x2x2x8xf32>
+  %f1 = linalg.fill ins(%zero : f32) outs(%e1 : tensor<?x?x2x2x8xf32>) -> tensor<?x?x2x2x8xf32>
+  %y5 = linalg.contract indexing_maps = [#p, #v, #y] ins(%p, %v : tensor<?x2x2x?x?xf32>, tensor<?x?x2x8xf32>) outs(%f1 : tensor<?x?x2x2x8xf32>) -> tensor<?x?x2x2x8xf32>
+  %y = tensor.collapse_shape %y5 [[0], [1], [2, 3], [4]] : tensor<?x?x2x2x8xf32> into tensor<?x?x4x8xf32>
+  return %y : tensor<?x?x4x8xf32>
+}

@@ -1,0 +1,25 @@
+// RUN: ingot-opt %s --ingot-insert-kv-cache="format=f16 page-tokens=16" | FileCheck %s
+
+// The cache goes through the layers in program order; the layer's number is an argument, so one function serves all.
+// CHECK-LABEL: func.func @step
+// CHECK-SAME:  (%[[X:.*]]: tensor<?x2x8xf32>, %[[B:.*]]: !transformer.ragged, %[[C:.*]]: !transformer.kv_cache<layers = 2, heads = 2, dim = 8, format = f16, page = 16>)
+func.func @main(%x: tensor<?x2x8xf32>, %batch: !transformer.ragged) -> tensor<?x2x8xf32> attributes {transformer.entry} {
+  // CHECK: %[[L0:.*]] = arith.constant 0 : index
+  // CHECK: %[[Y:.*]]:2 = call @layer(%[[X]], %[[B]], %[[C]], %[[L0]])
+  // CHECK: %[[L1:.*]] = arith.constant 1 : index
+  // CHECK: %[[Z:.*]]:2 = call @layer(%[[Y]]#0, %[[B]], %[[Y]]#1, %[[L1]])
+  // CHECK: return %[[Z]]#0, %[[Z]]#1
+  %y = call @layer(%x, %batch) : (tensor<?x2x8xf32>, !transformer.ragged) -> tensor<?x2x8xf32>
+  %z = call @layer(%y, %batch) : (tensor<?x2x8xf32>, !transformer.ragged) -> tensor<?x2x8xf32>
+  return %z : tensor<?x2x8xf32>
+}
+
+// CHECK-LABEL: func.func private @layer
+// CHECK-SAME:  (%[[X:.*]]: tensor<?x2x8xf32>, %[[B:.*]]: !transformer.ragged, %[[C:.*]]: !transformer.kv_cache<{{.*}}>, %[[L:.*]]: index)
+func.func private @layer(%x: tensor<?x2x8xf32>, %batch: !transformer.ragged) -> tensor<?x2x8xf32> {
+  // CHECK: %[[N:.*]] = transformer.append_cache %[[C]][%[[L]]], %[[X]], %[[X]], %[[B]]
+  // CHECK: %[[Y:.*]] = transformer.cached_attention %[[X]], %[[N]][%[[L]]], %[[B]] {scale = 5.000000e-01 : f32}
+  // CHECK: return %[[Y]], %[[N]]
+  %y = transformer.attention %x, %x, %x batch %batch {causal, scale = 0.5 : f32} : tensor<?x2x8xf32>, tensor<?x2x8xf32>, tensor<?x2x8xf32> batch !transformer.ragged -> tensor<?x2x8xf32>
+  return %y : tensor<?x2x8xf32>
+}
