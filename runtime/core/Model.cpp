@@ -13,12 +13,13 @@ Result<std::unique_ptr<Model>> Model::open(const std::string &path, Device &devi
   Result<Artifact> artifact = Artifact::open(path);
   if (!artifact)
     return artifact.takeStatus();
-  return create(std::move(*artifact), device);
+  return create(std::make_shared<const Artifact>(std::move(*artifact)), device);
 }
 
-Result<std::unique_ptr<Model>> Model::create(Artifact opened, Device &device) {
+Result<std::unique_ptr<Model>> Model::create(std::shared_ptr<const Artifact> opened,
+                                             Device &device) {
   std::unique_ptr<Model> model(new Model(std::move(opened), device));
-  const Artifact &artifact = model->artifact;
+  const Artifact &artifact = *model->artifact;
   Result<const Section *> code = device.selectCode(artifact);
   if (!code)
     return code.takeStatus();

@@ -16,10 +16,11 @@ class Model {
 public:
   /// The device must outlive the model.
   static Result<std::unique_ptr<Model>> open(const std::string &path, Device &device);
-  static Result<std::unique_ptr<Model>> create(Artifact artifact, Device &device);
+  static Result<std::unique_ptr<Model>> create(std::shared_ptr<const Artifact> artifact,
+                                               Device &device);
 
-  const Artifact &getArtifact() const { return artifact; }
-  const Plan &getPlan() const { return artifact.getPlan(); }
+  const Artifact &getArtifact() const { return *artifact; }
+  const Plan &getPlan() const { return artifact->getPlan(); }
   Device &getDevice() const { return *device; }
   /// Of the code in use.
   std::string_view getTarget() const { return code->target; }
@@ -28,9 +29,10 @@ public:
   const DeviceMemory &getWeights() const { return *weights; }
 
 private:
-  Model(Artifact artifact, Device &device) : artifact(std::move(artifact)), device(&device) {}
+  Model(std::shared_ptr<const Artifact> artifact, Device &device)
+      : artifact(std::move(artifact)), device(&device) {}
 
-  Artifact artifact;
+  std::shared_ptr<const Artifact> artifact;
   Device *device;
   const Section *code = nullptr;
   std::unique_ptr<Module> module;

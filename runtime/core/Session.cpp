@@ -369,7 +369,10 @@ Status Session::runProgram(Program &program) {
   INGOT_RETURN_IF_ERROR(queue->launchTimed(program.launches, counts, launchNanoseconds.data()));
   for (size_t i = 0; i < program.launches.size(); ++i) {
     CommandTime &time = profile[program.launchCommands[i]];
+    const Plan &plan = model->getPlan();
+    uint64_t count = plan.kernels[plan.commands[time.command].kernel].costCount;
     time.launches += 1;
+    time.rows += count == format::noCount ? 1 : uint64_t(counts[count]);
     time.nanoseconds += launchNanoseconds[i];
   }
   return Status::success();
@@ -381,5 +384,5 @@ MemoryUse Session::getMemoryUse() const {
 
 void Session::clearProfile() {
   for (size_t i = 0; i < profile.size(); ++i)
-    profile[i] = {uint32_t(i), 0, 0};
+    profile[i] = {uint32_t(i), 0, 0, 0};
 }

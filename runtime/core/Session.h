@@ -56,6 +56,7 @@ struct CommandTime {
   uint32_t command; ///< index in the plan
   uint64_t launches;
   uint64_t nanoseconds;
+  uint64_t rows; ///< of its kernel's cost formula, over all launches
 };
 
 class Session {

@@ -99,7 +99,7 @@ TEST(CpuDevice, AModelWithoutOneOfItsKernelsDoesNotOpen) {
   Result<Artifact> artifact = Artifact::read(file, "toy.ingot");
   ASSERT_TRUE(artifact.ok()) << artifact.message();
   CpuDevice device({1});
-  EXPECT_EQ(Model::create(std::move(*artifact), device).message(),
+  EXPECT_EQ(Model::create(std::make_shared<Artifact>(std::move(*artifact)), device).message(),
             "toy.ingot: section Kernels of cpu:x86-64: the code has no kernel 'absent'");
 }
 

@@ -79,7 +79,7 @@ protected:
     file = Toy::makeBuilder().build();
     Result<Artifact> artifact = Artifact::read(file, "toy.ingot");
     ASSERT_TRUE(artifact.ok()) << artifact.message();
-    model = std::move(*Model::create(std::move(*artifact), device));
+    model = std::move(*Model::create(std::make_shared<Artifact>(std::move(*artifact)), device));
     session = std::move(*Session::create(*model));
     generator = std::move(*Generator::create(*session, tokenizer));
     options.sampling = {.temperature = 200, .seed = 5}; // close to uniform

@@ -22,7 +22,8 @@ protected:
     file = Toy::makeBuilder().build();
     Result<Artifact> artifact = Artifact::read(file, "toy.ingot");
     ASSERT_TRUE(artifact.ok()) << artifact.message();
-    Result<std::unique_ptr<Model>> made = Model::create(std::move(*artifact), device);
+    Result<std::unique_ptr<Model>> made =
+        Model::create(std::make_shared<Artifact>(std::move(*artifact)), device);
     ASSERT_TRUE(made.ok()) << made.message();
     model = std::move(*made);
     restart({/*poisonArena=*/true, /*profile=*/true});
