@@ -35,15 +35,18 @@ void TransformerDialect::initialize() {
 
 LogicalResult TransformerDialect::verifyOperationAttribute(Operation *op,
                                                            NamedAttribute attribute) {
-  if (attribute.getName() != versionAttrName)
+  StringRef name = attribute.getName();
+  if (name != versionAttrName && name != devicesAttrName)
     return success();
   auto number = dyn_cast<IntegerAttr>(attribute.getValue());
   if (!number)
     return op->emitOpError("expected '")
-           << versionAttrName << "' to be an integer, got " << attribute.getValue();
-  if (number.getInt() < 1 || number.getInt() > version)
+           << name << "' to be an integer, got " << attribute.getValue();
+  if (name == devicesAttrName && number.getInt() < 1)
+    return op->emitOpError("expected '") << name << "' to be at least 1, got " << number.getInt();
+  if (name == versionAttrName && (number.getInt() < 1 || number.getInt() > version))
     return op->emitOpError("expected '")
-           << versionAttrName << "' to be from 1 to " << version << ", got " << number.getInt();
+           << name << "' to be from 1 to " << version << ", got " << number.getInt();
   return success();
 }
 

@@ -38,6 +38,8 @@ def TransformerDialect : Dialect {
     /// ones are refused.
     static constexpr int64_t version = 1;
     static constexpr ::llvm::StringLiteral versionAttrName = "transformer.version";
+    /// After the partition stage a module says with `transformer.devices` how many devices run it.
+    static constexpr ::llvm::StringLiteral devicesAttrName = "transformer.devices";
     void registerTypes();
   }];
 }

@@ -5,7 +5,10 @@
 #include "dialects/Tile/Tile.h"
 #include "dialects/Transformer/Transformer.h"
 #include "mlir/Transforms/Passes.h"
+#include "passes/Compress/Passes.h"
+#include "passes/Fuse/Passes.h"
 #include "passes/Model/Passes.h"
+#include "passes/Partition/Passes.h"
 
 using namespace mlir;
 
@@ -19,4 +22,7 @@ void ingot::registerAllDialects(DialectRegistry &registry) {
 void ingot::registerAllPasses() {
   registerTransformsPasses();
   model::registerModelPasses();
+  compress::registerCompressPasses();
+  partition::registerPartitionPasses();
+  fuse::registerFusePasses();
 }

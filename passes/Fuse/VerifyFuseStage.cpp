@@ -1,0 +1,38 @@
+//===- VerifyFuseStage.cpp - What is true after the fuse stage ----------------------------------===//
+//
+// See Passes.td.
+//
+//===--------------------------------------------------------------------------------------------===//
+
+#include "passes/Fuse/Passes.h"
+#include "passes/Fuse/Regions.h"
+
+namespace ingot::fuse {
+#define GEN_PASS_DEF_VERIFYFUSESTAGE
+#include "passes/Fuse/Passes.h.inc"
+} // namespace ingot::fuse
+
+using namespace mlir;
+using namespace ingot;
+
+namespace {
+
+struct VerifyFuseStage : fuse::impl::VerifyFuseStageBase<VerifyFuseStage> {
+  using VerifyFuseStageBase::VerifyFuseStageBase;
+
+  void runOnOperation() override {
+    auto result = getOperation().walk<WalkOrder::PreOrder>([&](Operation *op) {
+      if (isa<transformer::ComputeOp>(op))
+        return WalkResult::skip();
+      if (!fuse::needsKernel(op))
+        return WalkResult::advance();
+      op->emitOpError("expected to stand in a transformer.compute region");
+      return WalkResult::interrupt();
+    });
+    if (result.wasInterrupted())
+      return signalPassFailure();
+    markAllAnalysesPreserved();
+  }
+};
+
+} // namespace

@@ -1,0 +1,20 @@
+// RUN: ingot-opt %s --ingot-verify-fuse-stage --split-input-file --verify-diagnostics
+
+// An op of the dialect outside of a region.
+func.func @linear(%x: tensor<?x64xf32>, %w: !transformer.weight<[64, 64], q4_1>) -> tensor<?x64xf32> {
+  // expected-error@below {{'transformer.linear' op expected to stand in a transformer.compute region}}
+  %y = transformer.linear %x, %w : tensor<?x64xf32>, !transformer.weight<[64, 64], q4_1> -> tensor<?x64xf32>
+  return %y : tensor<?x64xf32>
+}
+
+// -----
+
+// Arithmetic on tensors outside of a region, in a loop.
+func.func @add(%x: tensor<?x64xf32>, %n: index) -> tensor<?x64xf32> {
+  %y = scf.for %i = %n to %n step %n iter_args(%a = %x) -> (tensor<?x64xf32>) {
+    // expected-error@below {{'arith.addf' op expected to stand in a transformer.compute region}}
+    %b = arith.addf %a, %x : tensor<?x64xf32>
+    scf.yield %b : tensor<?x64xf32>
+  }
+  return %y : tensor<?x64xf32>
+}
