@@ -7,15 +7,11 @@
 |*   if (error) { puts(ingotErrorMessage(error)); ingotErrorFree(error); return 1; }
 |*
 |* Rules. A function that can fail returns an error, NULL for success; the caller frees it. What a
-function hands out
-|* through a pointer to a handle is closed or freed by the function of that name, NULL is allowed
-there, and handles may
-|* be closed in any order. Text goes in as bytes and length, comes out as UTF-8 and zero-terminated.
-Option structs begin
-|* with their size and are made by their INIT macro, so that programs built against an older header
-keep working.
-|* Artifacts and models may be shared by threads, a session and its conversations belong to one
-thread at a time.
+|* function hands out through a pointer to a handle is closed or freed by the function of that name,
+|* NULL is allowed there, and handles may be closed in any order. Text goes in as bytes and length,
+|* comes out as UTF-8 and zero-terminated. Option structs begin with their size and are made by
+|* their INIT macro, so that programs built against an older header keep working. Artifacts and
+|* models may be shared by threads, a session and its conversations belong to one thread at a time.
 |*
 \*===--------------------------------------------------------------------------------------------===*/
 
