@@ -13,8 +13,14 @@ include "mlir/Pass/PassBase.td"
 def FuseAttention : Pass<"ingot-fuse-attention", "::mlir::ModuleOp"> {
   let summary = "Raise scores, mask, softmax and values to one attention op";
   let description = [{
-    Finds softmax(scale q k^T + mask) v written out and replaces it by `transformer.attention`. Grouped heads
-    are recognised from the contraction's shapes.
+    Finds softmax(scale q k^T + mask) v written out and replaces it by `transformer.attention`, whatever reshapes,
+    transposes and broadcasts lie between its parts:
+    - products as `linalg.contract`, `linalg.batch_matmul`, `linalg.generic` or other contractions into zeros;
+    - key-value heads grouped in the product, or repeated for every query head;
+    - one number multiplied to, or dividing, queries, keys or scores; several; none;
+    - a mask selected (`mask ? scores : -inf`) or added (`scores + (mask ? 0 : -inf)`), the lowest float32 being as good
+      as -inf;
+    - `linalg.softmax`, or exp(x - max x) over its sum.
 
     ```mlir
     %s = linalg.contract ... ins(%q, %k) ; %m = arith.mulf %s, %scale ; %x = arith.select %mask, %m, %minusInfinity
@@ -23,8 +29,9 @@ def FuseAttention : Pass<"ingot-fuse-attention", "::mlir::ModuleOp"> {
     %y = transformer.attention %q, %k, %v positions %positions lengths %lengths {causal, scale = 0.125 : f32}
     ```
 
-    Assumes that the mask comes from `transformer.attention_mask`, so that what is visible is known. A softmax
-    that does not match is left, with a missed remark that says why. Linear in the number of ops.
+    Assumes that the mask comes from `transformer.attention_mask`, so that what is visible is known, and that scores are
+    greater than the lowest float32. A softmax that does not match is left, with a missed remark that says why. Linear
+    in the number of ops.
   }];
   let dependentDialects = ["::ingot::transformer::TransformerDialect", "::mlir::tensor::TensorDialect"];
   let statistics = [Statistic<"numFused", "attentions", "Attentions that were raised">];
