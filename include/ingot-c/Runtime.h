@@ -105,6 +105,10 @@ const char *ingotModelTarget(const IngotModel *model);
 /** For people: the machine and its threads. */
 const char *ingotModelDevice(const IngotModel *model);
 uint32_t ingotModelThreads(const IngotModel *model);
+/** Measures the machine, which takes about a second: bytes read and float32 operations in a second.
+   No step of the model's sessions may run meanwhile. */
+IngotError *ingotModelMeasureDevice(const IngotModel *model, double *bytesPerSecond,
+                                    double *operationsPerSecond);
 
 /** Most of each thing; see ingotSessionStep. */
 typedef struct {

@@ -46,6 +46,16 @@ const char *ingotModelTarget(const IngotModel *model) { return model->target.c_s
 const char *ingotModelDevice(const IngotModel *model) { return model->description.c_str(); }
 uint32_t ingotModelThreads(const IngotModel *model) { return model->device->getThreadCount(); }
 
+IngotError *ingotModelMeasureDevice(const IngotModel *model, double *bytesPerSecond,
+                                    double *operationsPerSecond) {
+  Result<DeviceSpeed> speed = model->device->measureSpeed();
+  if (!speed)
+    return makeError(speed.message());
+  *bytesPerSecond = speed->readBytesPerSecond;
+  *operationsPerSecond = speed->operationsPerSecond;
+  return nullptr;
+}
+
 IngotLimits ingotModelLimits(const IngotModel *model) {
   const format::PlanHeader &header = *model->model->getPlan().header;
   return {header.maxTokens,       header.maxOutputs,  header.maxSequences, header.maxContext,

@@ -86,6 +86,12 @@ public:
   virtual Status synchronize() = 0;
 };
 
+/// The roofs of a report: bytes read and float32 operations (a multiply-add counts as two) in a
+/// second.
+struct DeviceSpeed {
+  double readBytesPerSecond, operationsPerSecond;
+};
+
 class Device {
 public:
   virtual ~Device() = default;
@@ -102,6 +108,8 @@ public:
   /// The host bytes must outlive the result.
   virtual Result<std::unique_ptr<DeviceMemory>> importBytes(Bytes bytes) = 0;
   virtual Result<std::unique_ptr<Queue>> createQueue() = 0;
+  /// Takes about a second.
+  virtual Result<DeviceSpeed> measureSpeed() = 0;
 };
 
 } // namespace ingot::runtime

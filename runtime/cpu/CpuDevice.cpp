@@ -7,6 +7,7 @@
 
 #include "runtime/cpu/CpuDevice.h"
 #include "runtime/cpu/ElfCheck.h"
+#include "runtime/cpu/Measure.h"
 
 #include <cerrno>
 #include <chrono>
@@ -167,3 +168,5 @@ Result<std::unique_ptr<DeviceMemory>> CpuDevice::importBytes(Bytes bytes) {
 Result<std::unique_ptr<Queue>> CpuDevice::createQueue() {
   return std::unique_ptr<Queue>(std::make_unique<CpuQueue>(pool));
 }
+
+Result<DeviceSpeed> CpuDevice::measureSpeed() { return cpu::measureSpeed(pool, features); }

@@ -26,6 +26,7 @@ public:
   Result<std::unique_ptr<DeviceMemory>> allocate(uint64_t bytes) override;
   Result<std::unique_ptr<DeviceMemory>> importBytes(Bytes bytes) override;
   Result<std::unique_ptr<Queue>> createQueue() override;
+  Result<DeviceSpeed> measureSpeed() override;
 
 private:
   Features features;

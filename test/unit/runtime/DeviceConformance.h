@@ -155,6 +155,15 @@ TEST_P(DeviceConformance, TimedLaunchesComputeTheSame) {
     EXPECT_LT(time, uint64_t(60) * 1000 * 1000 * 1000);
 }
 
+TEST_P(DeviceConformance, SpeedIsMeasured) {
+  auto speed = device->measureSpeed();
+  ASSERT_TRUE(speed.ok()) << speed.message();
+  EXPECT_GT(speed->readBytesPerSecond, 1e6);
+  EXPECT_GT(speed->operationsPerSecond, 1e6);
+  RecordProperty("GBps", std::to_string(speed->readBytesPerSecond * 1e-9));
+  RecordProperty("GFLOPs", std::to_string(speed->operationsPerSecond * 1e-9));
+}
+
 TEST_P(DeviceConformance, EventsAreInOrder) {
   auto first = queue->record();
   ASSERT_TRUE(first.ok() && queue->launch({}, counts).ok());

@@ -1,0 +1,117 @@
+//===- Measure.cpp - How fast this CPU reads and multiplies ---------------------------------------===//
+//
+// Vector code of three widths by GNU vector extensions; the widest that the machine has is taken.
+// Results go to memory, so that no compiler may leave the work out.
+//
+//===----------------------------------------------------------------------------------------------===//
+
+#include "runtime/cpu/Measure.h"
+
+#include <algorithm>
+
+using namespace ingot::runtime;
+using namespace ingot::runtime::cpu;
+
+namespace {
+
+constexpr uint64_t readBytes = uint64_t(256) << 20; ///< several times the usual last-level cache
+constexpr uint64_t pieceBytes = 1 << 20;
+constexpr int64_t multiplyRounds = 100000;
+constexpr int chains = 12; ///< independent, more than latency times throughput of any core so far
+constexpr int repeats = 7;
+
+/// Sums a piece: arguments are the memory and a sum for each piece.
+template <typename Vector>
+[[gnu::always_inline]] inline void readPiece(void *const *arguments, int64_t x) {
+  auto *data = static_cast<const Vector *>(arguments[0]) + x * (pieceBytes / sizeof(Vector));
+  Vector sums[4] = {};
+  for (uint64_t i = 0; i < pieceBytes / sizeof(Vector); i += 4)
+    for (int k = 0; k < 4; ++k)
+      sums[k] += data[i + k];
+  Vector sum = sums[0] + sums[1] + sums[2] + sums[3];
+  static_cast<int64_t *>(arguments[1])[x] = sum[0] + sum[1];
+}
+
+/// Runs `chains` chains of multiply-adds: arguments are factor and summand, and a result for each
+/// block.
+template <typename Vector>
+[[gnu::always_inline]] inline void multiplyAdd(void *const *arguments, int64_t x) {
+  auto *constants = static_cast<const float *>(arguments[0]);
+  Vector factor = Vector{} + constants[0], summand = Vector{} + constants[1];
+  Vector values[chains] = {};
+  for (int64_t round = 0; round < multiplyRounds; ++round) {
+#pragma clang loop unroll(full)
+    for (int chain = 0; chain < chains; ++chain)
+      values[chain] = values[chain] * factor + summand;
+  }
+  Vector sum = {};
+  for (Vector &value : values)
+    sum += value;
+  static_cast<float *>(arguments[1])[x] = sum[0];
+}
+
+#define INGOT_MEASURE(name, bytes, ...)                                                            \
+  typedef int64_t name##Integers __attribute__((vector_size(bytes)));                              \
+  typedef float name##Floats __attribute__((vector_size(bytes)));                                  \
+  __VA_ARGS__ void name##Read(void *const *arguments, const int64_t *, int64_t x, int64_t,         \
+                              int64_t) {                                                           \
+    readPiece<name##Integers>(arguments, x);                                                       \
+  }                                                                                                \
+  __VA_ARGS__ void name##Multiply(void *const *arguments, const int64_t *, int64_t x, int64_t,     \
+                                  int64_t) {                                                       \
+    multiplyAdd<name##Floats>(arguments, x);                                                       \
+  }
+
+INGOT_MEASURE(narrow, 16)
+#if defined(__x86_64__)
+INGOT_MEASURE(avx2, 32, [[gnu::target("avx2,fma")]])
+INGOT_MEASURE(avx512, 64, [[gnu::target("avx512f,fma")]])
+#endif
+
+struct Variant {
+  KernelFunction read, multiply;
+  int64_t floats; ///< of one vector
+};
+
+Variant choose(const Features &features) {
+#if defined(__x86_64__)
+  if (features.has("avx512f"))
+    return {avx512Read, avx512Multiply, 16};
+  if (features.has("avx2") && features.has("fma"))
+    return {avx2Read, avx2Multiply, 8};
+#endif
+  return {narrowRead, narrowMultiply, 4};
+}
+
+/// Seconds of the fastest of several runs, after one to warm up.
+double timeBest(WorkerPool &pool, KernelFunction kernel, void *const *arguments, int64_t blocks) {
+  Grid grid{blocks, 1, 1};
+  Launch launch{reinterpret_cast<Kernel>(kernel), arguments, 2, &grid};
+  pool.run({&launch, 1}, nullptr);
+  uint64_t best = ~uint64_t(0), nanoseconds;
+  for (int i = 0; i < repeats; ++i) {
+    pool.run({&launch, 1}, nullptr, &nanoseconds);
+    best = std::min(best, nanoseconds);
+  }
+  return double(std::max<uint64_t>(best, 1)) * 1e-9;
+}
+
+} // namespace
+
+Result<DeviceSpeed> cpu::measureSpeed(WorkerPool &pool, const Features &features) {
+  Result<MappedMemory> memory = MappedMemory::allocate(readBytes);
+  if (!memory)
+    return memory.takeStatus();
+  std::fill_n(memory->data(), memory->size(),
+              std::byte(1)); // untouched pages are one page of zeros
+  std::vector<int64_t> sums(readBytes / pieceBytes);
+  const float constants[] = {0.999f, 0.001f};
+  std::vector<float> results(pool.size());
+  Variant variant = choose(features);
+  void *readArguments[] = {memory->data(), sums.data()};
+  void *multiplyArguments[] = {const_cast<float *>(constants), results.data()};
+  double readSeconds = timeBest(pool, variant.read, readArguments, int64_t(sums.size()));
+  double multiplySeconds = timeBest(pool, variant.multiply, multiplyArguments, pool.size());
+  double operations = 2.0 * chains * double(variant.floats) * double(multiplyRounds) * pool.size();
+  return DeviceSpeed{double(readBytes) / readSeconds, operations / multiplySeconds};
+}
