@@ -103,7 +103,7 @@ def Plan_BufferOp : Plan_Declaration<"buffer"> {
     Arg<I64Attr, "number of the first command that touches it">:$first,
     Arg<I64Attr, "number of the last command that touches it">:$last);
   let assemblyFormat = [{
-    $sym_name $space `at` $offset `bytes` $bytes `live` ` ` `[` $first `,` $last `]` attr-dict
+    $sym_name `` $space `at` $offset `bytes` $bytes `live` ` ` `[` $first `,` $last `]` attr-dict
   }];
 }
 

@@ -9,6 +9,7 @@
 #include "passes/Fuse/Passes.h"
 #include "passes/Model/Passes.h"
 #include "passes/Partition/Passes.h"
+#include "passes/Plan/Passes.h"
 
 using namespace mlir;
 
@@ -25,4 +26,5 @@ void ingot::registerAllPasses() {
   compress::registerCompressPasses();
   partition::registerPartitionPasses();
   fuse::registerFusePasses();
+  plan::registerPlanPasses();
 }
