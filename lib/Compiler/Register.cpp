@@ -10,6 +10,7 @@
 #include "passes/Model/Passes.h"
 #include "passes/Partition/Passes.h"
 #include "passes/Plan/Passes.h"
+#include "passes/Tile/Passes.h"
 
 using namespace mlir;
 
@@ -24,7 +25,8 @@ void ingot::registerAllPasses() {
   registerTransformsPasses();
   model::registerModelPasses();
   compress::registerCompressPasses();
-  partition::registerPartitionPasses();
   fuse::registerFusePasses();
   plan::registerPlanPasses();
+  partition::registerPartitionPasses();
+  tile::registerTilePasses();
 }

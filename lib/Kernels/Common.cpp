@@ -1,0 +1,154 @@
+//===- Common.cpp - What emitters of several families share -----------------------------------------===//
+//
+// See Common.h. Views describe the same bytes as the tensors of the region; their strides are
+// static but for the leading count.
+//
+//===----------------------------------------------------------------------------------------------===//
+
+#include "Common.h"
+#include "ingot/Support/Packing.h"
+
+using namespace mlir;
+using namespace ingot;
+using namespace ingot::kernels;
+
+Value kernels::outerValue(transformer::ComputeOp compute, Value value) {
+  while (Operation *op = value.getDefiningOp()) {
+    if (!isa<tensor::ExpandShapeOp, tensor::CollapseShapeOp>(op))
+      return {};
+    value = op->getOperand(0);
+  }
+  auto argument = cast<BlockArgument>(value);
+  return argument.getOwner()->getParentOp() == compute
+             ? compute.getInputs()[argument.getArgNumber()]
+             : Value();
+}
+
+Type kernels::plainElementType(transformer::WeightType type) {
+  MLIRContext *context = type.getContext();
+  if (type.getFormat() == "f32")
+    return Float32Type::get(context);
+  if (type.getFormat() == "f16")
+    return Float16Type::get(context);
+  if (type.getFormat() == "bf16")
+    return BFloat16Type::get(context);
+  return {};
+}
+
+int64_t kernels::decodedColumns(const NumericFormat &format) {
+  return format.isFloat() ? 32 : format.groupElements;
+}
+
+LogicalResult kernels::canDecode(transformer::WeightType type, std::string &reason) {
+  const NumericFormat *format = NumericFormat::lookup(type.getFormat());
+  llvm::raw_string_ostream os(reason);
+  if (!format) {
+    os << "unknown numeric format " << type.getFormat();
+    return failure();
+  }
+  int64_t multiple = std::max<int64_t>(decodedColumns(*format), format->blockElements);
+  if (type.getRank() == 2 && type.getColumns() % multiple == 0)
+    return success();
+  os << "columns of " << type << " are not a multiple of " << multiple;
+  return failure();
+}
+
+static tile::PackedAttr packingOf(transformer::WeightType type) {
+  return tile::PackedAttr::get(type.getContext(), type.getFormat(), interleavedRows);
+}
+
+Value kernels::packWeight(OpBuilder &builder, Location loc, Value weight) {
+  auto type = cast<transformer::WeightType>(weight.getType());
+  return transformer::PackWeightOp::create(builder, loc, type.withPacking(packingOf(type)), weight);
+}
+
+tile::ViewType kernels::packedView(transformer::WeightType type) {
+  return tile::ViewType::get(type.getContext(), type.getShape(), packingOf(type));
+}
+
+tile::ViewType kernels::rowsView(RankedTensorType type, tile::Count rows) {
+  SmallVector<int64_t> shape(type.getShape());
+  shape.front() = tile::ViewType::sizeFor(rows);
+  return tile::ViewType::get(type.getContext(), shape, type.getElementType());
+}
+
+tile::ViewType kernels::transposedView(Type element, int64_t columns, tile::Count rows) {
+  return tile::ViewType::get(element.getContext(), {columns, tile::ViewType::sizeFor(rows)},
+                             element, {1, columns});
+}
+
+tile::ViewType kernels::vectorView(transformer::WeightType type) {
+  return tile::ViewType::get(type.getContext(), {1, type.getColumns()}, plainElementType(type));
+}
+
+SmallVector<Type, 3> kernels::batchViews(MLIRContext *context, int64_t pagesPerSequence) {
+  Type i32 = IntegerType::get(context, 32);
+  auto perToken = tile::ViewType::get(context, {tile::ViewType::sizeFor(tile::Count::Tokens)}, i32);
+  auto table = tile::ViewType::get(
+      context, {tile::ViewType::sizeFor(tile::Count::Sequences), pagesPerSequence}, i32);
+  return {perToken, perToken, table};
+}
+
+SmallVector<Type, 2> kernels::cacheViews(transformer::KVCacheType type, int64_t pages) {
+  MLIRContext *context = type.getContext();
+  int64_t heads = type.getHeads(), dim = type.getDim(), page = type.getPage();
+  return {tile::ViewType::get(context, {pages, heads, dim, page}, type.getFormat()),
+          tile::ViewType::get(context, {pages, heads, page, dim}, type.getFormat())};
+}
+
+DecodedGroup kernels::decodeGroup(TileBuilder &b, Value view, Value row, Value column) {
+  auto decode = tile::DecodeOp::create(b.builder, b.loc, view, row, column);
+  if (decode.getNumResults() == 1)
+    return {decode.getResult(0), {}, {}};
+  return {decode.getResult(0), decode.getResult(1), decode.getResult(2)};
+}
+
+Value kernels::decodeValues(TileBuilder &b, Value view, Value row, Value column) {
+  DecodedGroup group = decodeGroup(b, view, row, column);
+  if (!group.scales)
+    return group.codes;
+  auto packing = cast<tile::ViewType>(view.getType()).getPacking();
+  Value codes = b.toF32(group.codes, NumericFormat::lookup(packing.getFormat())->codesAreSigned);
+  auto type = cast<RankedTensorType>(codes.getType());
+  return b.fma(codes, b.broadcast(group.scales, type), b.broadcast(group.minimums, type));
+}
+
+Value kernels::ropeTable(const Request &request, OpBuilder &builder, transformer::RopeOp rope,
+                         int64_t dim) {
+  auto type =
+      transformer::WeightType::get(builder.getContext(), {request.contextTokens, dim}, "f32");
+  return transformer::RopeTableOp::create(builder, rope.getLoc(), type, rope.getBaseAttr(),
+                                          rope.getFactorsAttr());
+}
+
+tile::ViewType kernels::ropeTableView(MLIRContext *context, int64_t contextTokens, int64_t dim) {
+  return tile::ViewType::get(context, {dim, 1, contextTokens}, Float32Type::get(context),
+                             {1, 1, dim});
+}
+
+TokenPlace kernels::readPlace(TileBuilder &b, ValueRange batch, Value token, int64_t pageTokens) {
+  Value position = b.readIndex(batch[0], {token});
+  Value sequence = b.readIndex(batch[1], {token});
+  Value page = b.readIndex(batch[2], {sequence, b.div(position, pageTokens)});
+  return {position, b.rem(position, pageTokens), page};
+}
+
+SmallVector<int64_t> kernels::resultsInPlace(transformer::ComputeOp compute, int64_t cacheOperand) {
+  SmallVector<int64_t> inPlace;
+  for (Type type : compute.getResultTypes())
+    inPlace.push_back(isa<transformer::KVCacheType>(type) ? cacheOperand : -1);
+  return inPlace;
+}
+
+int64_t kernels::pagesPerSequence(const Request &request, transformer::KVCacheType cache) {
+  return llvm::divideCeil(request.contextTokens, cache.getPage());
+}
+
+tile::KernelOp kernels::beginKernel(OpBuilder &kernelBuilder, const Request &request,
+                                    TypeRange views, ArrayRef<tile::ExtentAttr> grid) {
+  transformer::ComputeOp compute = request.compute;
+  auto kernel = tile::KernelOp::create(kernelBuilder, compute.getLoc(), request.name, views, grid,
+                                       compute.getKernel());
+  kernelBuilder.setInsertionPointToStart(&kernel.getBody().front());
+  return kernel;
+}

@@ -1,0 +1,33 @@
+//===- Kernel.cpp - The list of kernel families -----------------------------------------------------===//
+
+#include "ingot/Kernels/Kernel.h"
+#include "Families.h"
+
+using namespace ingot;
+using namespace ingot::kernels;
+
+llvm::ArrayRef<Family> kernels::kernelFamilies() {
+  static const Family families[] = {
+      embeddingFamily,
+      selectRowsFamily,
+      rmsNormFamily,
+      rmsNormQuantizeFamily,
+      quantizeFamily,
+      linearFamily,
+      linearGatedActivationFamily,
+      linearRopeAppendCacheFamily,
+      pagedAttentionFamily,
+      addFamily,
+      ropeFamily,
+      activationMultiplyFamily,
+      appendCacheFamily,
+  };
+  return families;
+}
+
+const Family *kernels::lookupFamily(llvm::StringRef name) {
+  for (const Family &family : kernelFamilies())
+    if (family.name == name)
+      return &family;
+  return nullptr;
+}

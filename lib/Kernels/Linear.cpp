@@ -1,0 +1,141 @@
+//===- Linear.cpp - Products of activations with weights, and what follows them ---------------------===//
+//
+// Linear: y = W x, plus the residual where the region adds one; it is then added in place.
+// LinearGatedActivation: act(W_gate x) * (W_up x); both weights are streamed side by side, so that
+// the two sums of an element meet in registers.
+//
+// A block computes `rowGroups` groups of 8 rows for up to `blockTokens` tokens, in tiles of
+// `tileTokens` tokens; a weight is decoded once a tile.
+//
+//===----------------------------------------------------------------------------------------------===//
+
+#include "Families.h"
+#include "Product.h"
+
+using namespace mlir;
+using namespace ingot;
+using namespace ingot::kernels;
+
+namespace {
+
+struct Schedule {
+  int64_t rowGroups = 4;
+  int64_t tileTokens = 4;
+  int64_t blockTokens = 64;
+};
+
+struct LinearRegion {
+  SmallVector<transformer::LinearOp, 2> linears; ///< one, or gate and up
+  transformer::ActivationOp activation;
+  Value residual; ///< null where there is none
+  Value result;
+};
+
+LinearRegion regionOf(const Request &request) {
+  LinearRegion region;
+  transformer::ComputeOp compute = request.compute;
+  Block &body = compute.getBody().front();
+  llvm::append_range(region.linears, body.getOps<transformer::LinearOp>());
+  region.activation = findOp<transformer::ActivationOp>(compute);
+  region.result = body.getTerminator()->getOperand(0);
+  if (region.linears.size() == 2 && region.activation &&
+      region.activation.getInput() != region.linears[0].getResult())
+    std::swap(region.linears[0], region.linears[1]); // the gate first
+  if (auto add = region.result.getDefiningOp<arith::AddFOp>())
+    region.residual = add.getLhs().getDefiningOp() ? add.getRhs() : add.getLhs();
+  return region;
+}
+
+LogicalResult supportsLinear(const Request &request, std::string &reason) {
+  LinearRegion region = regionOf(request);
+  transformer::ComputeOp compute = request.compute;
+  if (region.linears.size() != 1 || compute.getNumResults() != 1 || region.activation)
+    return reason = "the region is not one product", failure();
+  if (region.residual && !outerValue(compute, region.residual))
+    return reason = "the residual is not an operand", failure();
+  return canMultiply(region.linears[0], reason);
+}
+
+LogicalResult supportsGated(const Request &request, std::string &reason) {
+  LinearRegion region = regionOf(request);
+  if (region.linears.size() != 2 || !region.activation ||
+      !region.result.getDefiningOp<arith::MulFOp>())
+    return reason = "the region is not act(gate) * up", failure();
+  if (region.activation.getKind() != transformer::ActivationKind::Silu)
+    return reason = "only silu is there", failure();
+  auto gate = region.linears[0], up = region.linears[1];
+  if (gate.getInput() != up.getInput() || gate.getWeight().getType() != up.getWeight().getType())
+    return reason = "gate and up differ in input or weight type", failure();
+  return canMultiply(gate, reason);
+}
+
+Emission emitLinear(const Request &request, OpBuilder &builder, OpBuilder &kernelBuilder) {
+  LinearRegion region = regionOf(request);
+  transformer::ComputeOp compute = request.compute;
+  transformer::LinearOp linear = region.linears.front();
+  auto weight = linear.getWeight().getType();
+  Schedule schedule;
+
+  SmallVector<Type> views = productViews(linear, request.rows);
+  views.append(region.linears.size(), packedView(weight));
+  Type sums = transposedView(builder.getF32Type(), weight.getRows(), request.rows);
+  views.push_back(sums); // the result, or the residual that becomes it
+  int64_t groups = llvm::divideCeil(weight.getRows(), interleavedRows);
+  MLIRContext *context = builder.getContext();
+  auto kernel =
+      beginKernel(kernelBuilder, request, views,
+                  {tile::ExtentAttr::get(context, llvm::divideCeil(groups, schedule.rowGroups)),
+                   tile::ExtentAttr::get(context, request.rows, schedule.blockTokens)});
+  auto args = kernel.getViews();
+  bool isQuantized = bool(linear.getScales());
+  ProductInput input{args[0], isQuantized ? Value(args[1]) : Value(), weight.getColumns()};
+  ValueRange weights = ValueRange(args).slice(isQuantized ? 2 : 1, region.linears.size());
+  Value output = args.back();
+
+  TileBuilder b(kernelBuilder, compute.getLoc());
+  Value firstGroup = b.mul(b.blockId(tile::Axis::X), schedule.rowGroups);
+  auto clamp = [&](Value end, Value limit) -> Value {
+    return arith::MinUIOp::create(b.builder, b.loc, end, limit);
+  };
+  Value firstToken = b.mul(b.blockId(tile::Axis::Y), schedule.blockTokens);
+  Value lastGroup = clamp(b.add(firstGroup, schedule.rowGroups), b.index(groups));
+  Value lastToken = clamp(b.add(firstToken, schedule.blockTokens), b.count(request.rows));
+  bool masked = weight.getRows() % interleavedRows;
+  b.forLoop(firstGroup, lastGroup, 1, [&](Value group) {
+    Value row = b.mul(group, interleavedRows);
+    forTokens(b, firstToken, lastToken, schedule.tileTokens, [&](Value token, int64_t tokens) {
+      SmallVector<Value> sums = emitProducts(b, input, weights, row, token, tokens);
+      Value y = region.activation ? b.mulf(b.silu(sums[0]), sums[1]) : sums[0];
+      if (region.residual)
+        y = b.addf(b.load(output, {row, token}, cast<RankedTensorType>(y.getType()), masked), y);
+      b.store(y, output, {row, token}, masked);
+    });
+  });
+  tile::ReturnOp::create(kernelBuilder, compute.getLoc());
+
+  Emission emission{kernel};
+  emission.operands.push_back(outerValue(compute, linear.getInput()));
+  if (isQuantized)
+    emission.operands.push_back(outerValue(compute, linear.getScales()));
+  for (transformer::LinearOp op : region.linears) {
+    emission.operands.push_back(
+        packWeight(builder, op.getLoc(), outerValue(compute, op.getWeight())));
+    Cost cost = productCost(op);
+    emission.cost.weightBytes += cost.weightBytes;
+    emission.cost.operationsPerRow += cost.operationsPerRow;
+    emission.cost.bytesPerRow = cost.bytesPerRow;
+  }
+  emission.inPlace = {-1};
+  if (region.residual) {
+    emission.inPlace = {int64_t(emission.operands.size())};
+    emission.operands.push_back(outerValue(compute, region.residual));
+    emission.cost.bytesPerRow += 4 * weight.getRows();
+  }
+  return emission;
+}
+
+} // namespace
+
+const Family kernels::linearFamily = {"Linear", supportsLinear, emitLinear};
+const Family kernels::linearGatedActivationFamily = {"LinearGatedActivation", supportsGated,
+                                                     emitLinear};

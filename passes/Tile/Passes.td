@@ -1,0 +1,48 @@
+//===- Passes.td - Passes of the tile stage -----------------------------------------------*- tablegen -*-===//
+//
+// From compute regions to tile programs, and from tile programs to functions of a target. What a kernel computes is
+// decided by its family in lib/Kernels, not here.
+//
+//===----------------------------------------------------------------------------------------------===//
+//
+// The tile stage lowers tile programs to what LLVM understands, one pass for each kind of machine.
+//
+//===----------------------------------------------------------------------------------------------===//
+
+#ifndef INGOT_PASSES_TILE
+#define INGOT_PASSES_TILE
+
+include "mlir/Pass/PassBase.td"
+
+def SelectKernels : Pass<"ingot-select-kernels", "::mlir::ModuleOp"> {
+  let summary = "Give every compute region its kernel and every weight its packing";
+  let description = [{
+    Each `transformer.compute` becomes a `tile.launch` of a `tile.kernel` that the region's family (lib/Kernels) emits.
+    Equal regions share one kernel. Weights that kernels decode go through `transformer.pack_weight`; angles of rotary
+    embedding come from a `transformer.rope_table`. The attribute `tile.cost` of a kernel says what a launch moves and
+    computes.
+
+    ```mlir
+    %y = transformer.compute "Linear" (%a = %x : tensor<?x576xf32>, ...) -> (tensor<?x1536xf32>) { ... }
+    // becomes
+    %p = transformer.pack_weight %w : ... -> !transformer.weight<[1536, 576], q4_1, #tile.packed<q4_1, rows = 8>>
+    %y = tile.launch @Linear_1536x576_q4_1(%x, %p) in_place [-1] : (...) -> tensor<?x1536xf32>
+    ```
+
+    Assumes that the fuse stage is complete: every transformer op with a cost stands in a region. A region whose family
+    does not support it is an error with the reason. Does nothing in a module without regions. Linear in the number of
+    regions; bodies are compared as text.
+  }];
+  let options = [
+    Option<"maxContext", "max-context", "int64_t", /*default=*/"2048", "Most tokens of one sequence">,
+    Option<"maxSequences", "max-sequences", "int64_t", /*default=*/"1", "Most sequences of one step">,
+  ];
+  let dependentDialects = ["::ingot::tile::TileDialect", "::mlir::arith::ArithDialect", "::mlir::scf::SCFDialect",
+                           "::mlir::math::MathDialect"];
+  let statistics = [
+    Statistic<"numKernels", "kernels", "Kernels that were emitted">,
+    Statistic<"numLaunches", "launches", "Regions that became launches">,
+  ];
+}
+
+#endif // INGOT_PASSES_TILE

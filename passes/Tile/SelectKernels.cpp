@@ -1,0 +1,140 @@
+//===- SelectKernels.cpp - From compute regions to tile kernels and launches ------------------------===//
+//
+// Each `transformer.compute` becomes a `tile.launch` of a kernel that its family emits; weights
+// that kernels decode get their packing (`transformer.pack_weight`). Regions that are equal share
+// one kernel. A region that its family does not support is an error that says why: the fuse stage
+// promised a kernel.
+//
+//===----------------------------------------------------------------------------------------------===//
+
+#include "ingot/Kernels/Kernel.h"
+#include "passes/Tile/Passes.h"
+
+namespace ingot::tile {
+#define GEN_PASS_DEF_SELECTKERNELS
+#include "passes/Tile/Passes.h.inc"
+} // namespace ingot::tile
+
+using namespace mlir;
+using namespace ingot;
+
+namespace {
+
+/// The region as text: equal for regions that compute the same. Names of values start anew in it.
+std::string keyOf(transformer::ComputeOp compute, tile::Count rows) {
+  std::string text;
+  llvm::raw_string_ostream os(text);
+  os << compute.getKernel() << ' ' << tile::stringifyCount(rows) << ' ';
+  llvm::interleaveComma(compute.getBody().getArgumentTypes(), os);
+  OpPrintingFlags flags;
+  flags.useLocalScope();
+  for (Operation &op : compute.getBody().front()) {
+    os << '\n';
+    op.print(os, flags);
+  }
+  return text;
+}
+
+/// A readable name: family, shapes of its weights, and how rows are counted where that is not
+/// tokens.
+std::string nameOf(transformer::ComputeOp compute, tile::Count rows) {
+  std::string name = compute.getKernel().str();
+  llvm::raw_string_ostream os(name);
+  for (Type type : compute.getInputs().getTypes())
+    if (auto weight = dyn_cast<transformer::WeightType>(type); weight && weight.getRank() == 2)
+      os << '_' << weight.getRows() << 'x' << weight.getColumns() << '_' << weight.getFormat();
+  bool isInteger = llvm::any_of(compute.getInputs().getTypes(), [](Type type) {
+    auto tensor = dyn_cast<RankedTensorType>(type);
+    return tensor && tensor.getElementType().isInteger(8);
+  });
+  if (isInteger)
+    os << "_int8";
+  if (rows != tile::Count::Tokens)
+    os << '_' << tile::stringifyCount(rows);
+  return name;
+}
+
+struct SelectKernels : tile::impl::SelectKernelsBase<SelectKernels> {
+  using SelectKernelsBase::SelectKernelsBase;
+
+  void runOnOperation() override {
+    for (auto function : getOperation().getOps<func::FuncOp>()) {
+      auto regions = llvm::to_vector(function.getOps<transformer::ComputeOp>());
+      for (transformer::ComputeOp compute : regions)
+        if (failed(select(compute)))
+          return signalPassFailure();
+    }
+  }
+
+private:
+  /// What the rows of a region's results count: wanted outputs behind a `select_rows`, tokens
+  /// elsewhere.
+  tile::Count countRows(transformer::ComputeOp compute) {
+    bool selects = !compute.getBody().front().getOps<transformer::SelectRowsOp>().empty();
+    bool follows =
+        llvm::any_of(compute.getInputs(), [&](Value input) { return perOutput.contains(input); });
+    if (!selects && !follows)
+      return tile::Count::Tokens;
+    perOutput.insert(compute.getResults().begin(), compute.getResults().end());
+    return tile::Count::Outputs;
+  }
+
+  LogicalResult select(transformer::ComputeOp compute) {
+    const kernels::Family *family = kernels::lookupFamily(compute.getKernel());
+    if (!family)
+      return compute.emitOpError("expected 'kernel' to be a kernel family, got \"")
+             << compute.getKernel() << '"';
+    kernels::Request request{compute, countRows(compute), maxContext, 0, {}};
+    for (Value input : compute.getInputs())
+      if (auto cache = dyn_cast<transformer::KVCacheType>(input.getType()))
+        request.cachePages = llvm::divideCeil(maxContext, cache.getPage()) * maxSequences;
+    request.name = nameOf(compute, request.rows);
+    std::string reason;
+    if (failed(family->supports(request, reason)))
+      return compute.emitOpError("has no kernel: family ")
+             << family->name << " does not support it: " << reason;
+
+    OpBuilder builder(compute);
+    auto kernelBuilder = OpBuilder::atBlockEnd(getOperation().getBody());
+    kernels::Emission emission = family->emit(request, builder, kernelBuilder);
+    tile::KernelOp kernel = merge(emission, keyOf(compute, request.rows), request.rows);
+    auto launch = tile::LaunchOp::create(builder, compute.getLoc(), compute.getResultTypes(),
+                                         kernel, emission.operands, emission.inPlace);
+    for (auto [old, result] : llvm::zip(compute.getResults(), launch.getResults()))
+      if (perOutput.contains(old))
+        perOutput.insert(result);
+    compute.replaceAllUsesWith(launch.getResults());
+    compute.erase();
+    ++numLaunches;
+    return success();
+  }
+
+  /// The kernel of an equal region, if there is one; else the new one, under a name of its own.
+  tile::KernelOp merge(kernels::Emission &emission, std::string key, tile::Count rows) {
+    auto [entry, isNew] = kernelOf.try_emplace(std::move(key), emission.kernel);
+    if (!isNew) {
+      emission.kernel.erase();
+      return entry->second;
+    }
+    ++numKernels;
+    unsigned &uses = usesOfName[emission.kernel.getSymName()];
+    if (uses++)
+      emission.kernel.setSymName((emission.kernel.getSymName() + "_" + Twine(uses)).str());
+    Builder builder(&getContext());
+    auto number = [&](uint64_t value) { return builder.getI64IntegerAttr(value); };
+    NamedAttribute cost[] = {
+        builder.getNamedAttr("bytes_per_row", number(emission.cost.bytesPerRow)),
+        builder.getNamedAttr("count", builder.getStringAttr(tile::stringifyCount(rows))),
+        builder.getNamedAttr("operations_per_row", number(emission.cost.operationsPerRow)),
+        builder.getNamedAttr("weight_bytes", number(emission.cost.weightBytes)),
+    };
+    emission.kernel->setDiscardableAttr("tile.cost", builder.getDictionaryAttr(cost));
+    return emission.kernel;
+  }
+
+  llvm::StringMap<tile::KernelOp> kernelOf;
+  llvm::StringMap<unsigned> usesOfName;
+  DenseSet<Value> perOutput;
+};
+
+} // namespace
