@@ -36,7 +36,7 @@ Type kernels::plainElementType(transformer::WeightType type) {
 }
 
 int64_t kernels::decodedColumns(const NumericFormat &format) {
-  return format.isFloat() ? 32 : format.groupElements;
+  return format.isFloat() ? 8 : format.groupElements;
 }
 
 LogicalResult kernels::canDecode(transformer::WeightType type, std::string &reason) {
