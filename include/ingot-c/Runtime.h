@@ -84,6 +84,17 @@ IngotError *ingotTokenize(const IngotArtifact *artifact, const char *text, size_
 IngotError *ingotDetokenize(const IngotArtifact *artifact, const int32_t *tokens, size_t count,
                             bool showSpecial, IngotString *text);
 
+/** A turn of a conversation: role "system", "user" or "assistant"; both zero-terminated. */
+typedef struct {
+  const char *role, *content;
+} IngotMessage;
+bool ingotArtifactHasChatTemplate(const IngotArtifact *artifact);
+/** The text that the model expects for a conversation, by the template that came with it. With
+   `addGenerationPrompt` it ends where the answer begins. It spells out special tokens: tokenise it
+   without `addSpecial`, with `parseSpecial`. */
+IngotError *ingotApplyChatTemplate(const IngotArtifact *artifact, const IngotMessage *messages,
+                                   size_t count, bool addGenerationPrompt, IngotString *text);
+
 /*===--- Models: an artifact on a device ---===*/
 
 typedef struct IngotModel IngotModel;

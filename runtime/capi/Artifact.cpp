@@ -7,6 +7,7 @@
 
 #include "runtime/capi/Describe.h"
 #include "runtime/capi/Handles.h"
+#include "runtime/core/ChatTemplate.h"
 
 #include <cstdlib>
 
@@ -105,5 +106,34 @@ IngotError *ingotDetokenize(const IngotArtifact *artifact, const int32_t *tokens
   if (!artifact->tokenizer)
     return makeError(artifact->artifact->getPath() + ": the model has no tokenizer");
   *text = copyText(artifact->tokenizer->decode({tokens, count}, showSpecial));
+  return nullptr;
+}
+
+bool ingotArtifactHasChatTemplate(const IngotArtifact *artifact) {
+  return !artifact->artifact->getChatTemplate().empty();
+}
+
+IngotError *ingotApplyChatTemplate(const IngotArtifact *artifact, const IngotMessage *messages,
+                                   size_t count, bool addGenerationPrompt, IngotString *text) {
+  const std::string &path = artifact->artifact->getPath();
+  std::string_view source = artifact->artifact->getChatTemplate();
+  if (source.empty())
+    return makeError(path + ": the model has no chat template");
+  Result<ChatTemplate> parsed = ChatTemplate::parse(source);
+  if (!parsed)
+    return makeError(parsed.takeStatus().withContext(path + ": chat template"));
+  std::vector<ChatMessage> turns;
+  for (size_t i = 0; i < count; ++i)
+    turns.push_back({messages[i].role, messages[i].content});
+  ChatOptions options;
+  options.addGenerationPrompt = addGenerationPrompt;
+  if (const Tokenizer *tokenizer = artifact->tokenizer.get()) {
+    options.bosToken = tokenizer->tokenBytes(tokenizer->bosId());
+    options.eosToken = tokenizer->tokenBytes(tokenizer->eosId());
+  }
+  Result<std::string> rendered = parsed->render(makeChatVariables(turns, options));
+  if (!rendered)
+    return makeError(rendered.takeStatus().withContext(path + ": chat template"));
+  *text = copyText(*rendered);
   return nullptr;
 }

@@ -25,6 +25,7 @@ protected:
     path = testing::TempDir() + "capi-" + std::to_string(getpid()) + ".ingot";
     ArtifactBuilder builder = Toy::makeBuilder();
     builder.tokenizer = makeToyTokenizer();
+    builder.chatTemplate = chatTemplate;
     builder.card = "{\"name\":\"toy\"}";
     save(builder);
     expectOk(ingotModelOpen(path.c_str(), nullptr, &model));
@@ -53,7 +54,10 @@ protected:
     return message;
   }
 
-  std::string path;
+  std::string path,
+      chatTemplate =
+          "{% for m in messages %}[{{ m.role }}] {{ m.content }}{{ eos_token }}{% endfor %}"
+          "{% if add_generation_prompt %}[assistant] {% endif %}";
   IngotModel *model = nullptr;
   IngotSession *session = nullptr;
 };
@@ -111,6 +115,36 @@ TEST_F(CApiTest, TextBecomesTokensAndBack) {
   EXPECT_STREQ(text.data, "abc<end>");
   ingotStringFree(text);
   ingotTokensFree(tokens);
+}
+
+TEST_F(CApiTest, ConversationsBecomeTheTextThatTheTemplateSpells) {
+  const IngotArtifact *artifact = ingotModelArtifact(model);
+  ASSERT_TRUE(ingotArtifactHasChatTemplate(artifact));
+  const IngotMessage messages[] = {{"system", "be kind"}, {"user", "hello"}};
+  IngotString text;
+  expectOk(ingotApplyChatTemplate(artifact, messages, 2, true, &text));
+  EXPECT_STREQ(text.data, "[system] be kind<end>[user] hello<end>[assistant] ");
+  ingotStringFree(text);
+  expectOk(ingotApplyChatTemplate(artifact, messages, 1, false, &text));
+  EXPECT_STREQ(text.data, "[system] be kind<end>");
+  ingotStringFree(text);
+}
+
+TEST_F(CApiTest, ATemplateThatFailsDoesNotKeepTheModelFromRunning) {
+  ingotSessionDestroy(std::exchange(session, nullptr));
+  ingotModelClose(std::exchange(model, nullptr));
+  ArtifactBuilder builder = Toy::makeBuilder();
+  builder.chatTemplate = "{% for %}";
+  save(builder);
+  expectOk(ingotModelOpen(path.c_str(), nullptr, &model));
+  IngotString text;
+  EXPECT_THAT(
+      takeMessage(ingotApplyChatTemplate(ingotModelArtifact(model), nullptr, 0, true, &text)),
+      HasSubstr(".ingot: chat template: "));
+  EXPECT_FALSE(ingotArtifactHasTokenizer(ingotModelArtifact(model)));
+  IngotTokens tokens;
+  EXPECT_THAT(takeMessage(ingotTokenize(ingotModelArtifact(model), "a", 1, true, true, &tokens)),
+              HasSubstr("the model has no tokenizer"));
 }
 
 TEST_F(CApiTest, StepsGiveLogitsAndAProfile) {
