@@ -1,7 +1,7 @@
 //===- Passes.td - Passes of the model stage ----------------------------------------*- tablegen -*-===//
 //
-// From the dense whole-sequence program to a step over packed tokens with a cache, in this order: fuse
-// attention, remove padding, insert the cache. None of them depends on where a program comes from.
+// From the dense whole-sequence program to a step over packed tokens with a cache, in this order: verify shapes, fuse
+// attention, remove padding, insert the cache, verify the stage. None of them depends on where a program comes from.
 //
 //===--------------------------------------------------------------------------------------------===//
 
@@ -81,6 +81,41 @@ def InsertKvCache : Pass<"ingot-insert-kv-cache", "::mlir::ModuleOp"> {
   ];
   let dependentDialects = ["::ingot::transformer::TransformerDialect", "::mlir::arith::ArithDialect"];
   let statistics = [Statistic<"numLayers", "layers", "Layers that the cache holds">];
+}
+
+def VerifyShapes : Pass<"ingot-verify-shapes", "::mlir::ModuleOp"> {
+  let summary = "Check that every unknown size follows from an entry's arguments";
+  let description = [{
+    Two `?` of the IR relate to nothing. This pass relates them: by what each op says of its shapes, through
+    `tensor.dim` and indices, and through calls. In the end every size is a number, a dimension of an argument of an
+    entry (a public function, or one with `transformer.entry`), or computed from such. Changes nothing.
+
+    ```mlir
+    func.func @main(%x: tensor<?x?x8xf32>, %y: tensor<?x8x?xf32>, %init: tensor<?x?x?xf32>) -> tensor<?x?x?xf32> {
+      %z = linalg.batch_matmul ins(%x, %y : ...) outs(%init : ...)   // relates dimension 0 of all three
+    ```
+
+    Two errors: sizes that are equal by one op and cannot be (two numbers, or two dimensions of one argument), naming
+    both places; and a size of a result that nothing relates to an entry. Assumes that a function is always called with
+    the same sizes. Nearly linear in the number of dimensions.
+  }];
+  let statistics = [Statistic<"numSizes", "sizes", "Different sizes that are not numbers">];
+}
+
+def VerifyModelStage : Pass<"ingot-verify-model-stage", "::mlir::ModuleOp"> {
+  let summary = "Check what is true after the model stage";
+  let description = [{
+    Every attention was recognised (no `linalg` op, no mask is left), acts on packed tokens (nothing is packed or unpacked
+    inside), reads a cache where it is causal, and every private function is called. Changes nothing; an error names the
+    op that was left and the pass whose remarks say why.
+
+    ```mlir
+    %p = linalg.softmax dimension(3) ins(%s : ...) outs(%e : ...)
+    // error: 'linalg.softmax' op expected to be part of an attention (the remarks of ingot-fuse-attention say why not)
+    ```
+
+    Linear in the number of ops.
+  }];
 }
 
 #endif // INGOT_PASSES_MODEL
