@@ -39,6 +39,7 @@ struct FormRegions : fuse::impl::FormRegionsBase<FormRegions> {
   using FormRegionsBase::FormRegionsBase;
 
   void runOnOperation() override {
+    fuse::forwardRowCounts(getOperation());
     SmallVector<Operation *> ops;
     getOperation().walk<WalkOrder::PreOrder>([&](Operation *op) {
       if (isa<transformer::ComputeOp>(op))

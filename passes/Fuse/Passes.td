@@ -17,6 +17,85 @@ class FusePass<string flag> : Pass<flag, "::mlir::ModuleOp"> {
 }
 defvar regionsStatistic = Statistic<"numRegions", "regions", "Compute regions that were made">;
 
+def FuseProjections : FusePass<"ingot-fuse-projections"> {
+  let summary = "Compute queries, keys and values of a layer together";
+  let description = [{
+    The products of one input that give queries, keys and values become one product with their stacked weights. It goes
+    into a region of the family LinearRopeAppendCache together with the rotation of queries and keys and with
+    `append_cache`, so that keys and values reach the cache without a detour.
+
+    ```mlir
+    %q = transformer.linear %x, %wq ; %k = transformer.linear %x, %wk ; %v = transformer.linear %x, %wv
+    %r = transformer.rope interleaved %q, %positions ; %s = transformer.rope interleaved %k, %positions
+    %c = transformer.append_cache %cache[%layer], %s, %v, %batch
+    // becomes
+    %w = transformer.concat_weights %wq, %wk, %wv
+    %r, %c = transformer.compute "LinearRopeAppendCache" (%a = %x, %m = %w, %b = %batch, ...) -> (...) {
+      %y = transformer.linear %a, %m      // then slices of %y, rope of two of them, append_cache
+    }
+    ```
+
+    Assumes packed tokens. An `append_cache` keeps its ops, with a remark that says why, where the products have
+    different inputs, where the weights differ in format or columns, where one has a bias, and where something else uses
+    what is between. Linear in the number of ops.
+  }];
+  let statistics = [regionsStatistic];
+}
+
+def FuseGatedFeedForward : FusePass<"ingot-fuse-gated-feed-forward"> {
+  let summary = "Compute both products of a gated feed-forward together";
+  let description = [{
+    act(W_gate x) * (W_up x) becomes one region of the family LinearGatedActivation: both sums of an element meet where
+    they are computed.
+
+    ```mlir
+    %g = transformer.linear %x, %gate ; %a = transformer.activation silu %g
+    %u = transformer.linear %x, %up ; %m = arith.mulf %a, %u
+    // becomes
+    %m = transformer.compute "LinearGatedActivation" (%i = %x, %v = %gate, %w = %up) -> (tensor<?x96xf32>) { ... }
+    ```
+
+    A product of an activation of a `linear` with another `linear` stays, with a remark that says why, where their
+    inputs or the weights' types differ, and where something else uses what is between. Linear in the number of ops.
+  }];
+  let statistics = [regionsStatistic];
+}
+
+def FuseNorm : FusePass<"ingot-fuse-norm"> {
+  let summary = "Quantize the result of a norm while it is computed";
+  let description = [{
+    An rms norm whose only use is `transformer.quantize` goes into one region with it, of the family RmsNormQuantize.
+
+    ```mlir
+    %n = transformer.norm rms %x, %w {epsilon = 1.0e-5 : f32} ; %v, %s = transformer.quantize %n
+    // becomes
+    %v, %s = transformer.compute "RmsNormQuantize" (%a = %x, %g = %w) -> (tensor<?x64xi8>, tensor<?x2xf32>) { ... }
+    ```
+
+    A norm that something else uses too stays, with a remark. Linear in the number of ops.
+  }];
+  let statistics = [regionsStatistic];
+}
+
+def FuseResidual : FusePass<"ingot-fuse-residual"> {
+  let summary = "Add a product to the residual while it is computed";
+  let description = [{
+    A `transformer.linear` whose only use is an addition goes into one region with it, of the family Linear. The kernel
+    adds to the other summand in place.
+
+    ```mlir
+    %p = transformer.linear %h, %w ; %y = arith.addf %x, %p
+    // becomes
+    %y = transformer.compute "Linear" (%i = %h, %m = %w, %r = %x) -> (tensor<?x64xf32>) { ... }
+    ```
+
+    Both stay, with a remark that says why, where the other summand is needed after the addition or is what the product
+    reads: its memory cannot be taken then. Of two products that are added, the later takes the addition. Linear in the
+    number of ops.
+  }];
+  let statistics = [regionsStatistic];
+}
+
 def FormRegions : FusePass<"ingot-form-regions"> {
   let summary = "Give every op that stands alone a compute region";
   let description = [{
