@@ -69,8 +69,8 @@ private:
     Location loc = ops.multiply->getLoc();
     std::string reason = reasonAgainst(ops);
     if (!reason.empty() ||
-        failed(fuse::formRegion("LinearGatedActivation",
-                                {ops.gate, ops.up, ops.activation, ops.multiply}, reason))) {
+        failed(fuse::fuseOps("LinearGatedActivation",
+                             {ops.gate, ops.up, ops.activation, ops.multiply}, reason))) {
       remark::missed(loc, opts) << remark::reason("{0}", reason);
       return;
     }

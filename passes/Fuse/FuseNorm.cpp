@@ -36,7 +36,7 @@ private:
       reason = "only rms norms quantize their result";
     else if (fuse::onlyUser<transformer::QuantizeOp>(norm) != quantize)
       reason = "the floats of the norm are used too";
-    if (!reason.empty() || failed(fuse::formRegion("RmsNormQuantize", {norm, quantize}, reason))) {
+    if (!reason.empty() || failed(fuse::fuseOps("RmsNormQuantize", {norm, quantize}, reason))) {
       remark::missed(loc, opts) << remark::reason("{0}", reason);
       return;
     }

@@ -130,7 +130,7 @@ public:
     Value oldQueries = found.query.rope.getResult();
     oldQueries.replaceAllUsesWith(queries);
     append.getResult().replaceAllUsesWith(stacked);
-    if (succeeded(fuse::formRegion("LinearRopeAppendCache", created, reason))) {
+    if (succeeded(fuse::fuseOps("LinearRopeAppendCache", created, reason))) {
       eraseOld();
       return success();
     }

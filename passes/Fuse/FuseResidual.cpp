@@ -96,7 +96,7 @@ private:
     Location loc = linear.getLoc();
     Value residual = add.getLhs() == linear.getResult() ? add.getRhs() : add.getLhs();
     std::string reason = reasonAgainst(linear, add, residual);
-    if (!reason.empty() || failed(fuse::formRegion("Linear", {linear, add}, reason))) {
+    if (!reason.empty() || failed(fuse::fuseOps("Linear", {linear, add}, reason))) {
       remark::missed(loc, opts) << remark::reason("{0}", reason);
       return;
     }

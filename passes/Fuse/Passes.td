@@ -36,8 +36,8 @@ def FuseProjections : FusePass<"ingot-fuse-projections"> {
     ```
 
     Assumes packed tokens. An `append_cache` keeps its ops, with a remark that says why, where the products have
-    different inputs, where the weights differ in format or columns, where one has a bias, and where something else uses
-    what is between. Linear in the number of ops.
+    different inputs, where the weights differ in format or columns, where one has a bias, where something else uses
+    what is between, and where the family says no (layouts of rope, sizes of heads). Linear in the number of ops.
   }];
   let statistics = [regionsStatistic];
 }
@@ -56,7 +56,8 @@ def FuseGatedFeedForward : FusePass<"ingot-fuse-gated-feed-forward"> {
     ```
 
     A product of an activation of a `linear` with another `linear` stays, with a remark that says why, where their
-    inputs or the weights' types differ, and where something else uses what is between. Linear in the number of ops.
+    inputs or the weights' types differ, where something else uses what is between, and where the family says no
+    (activations other than silu). Linear in the number of ops.
   }];
   let statistics = [regionsStatistic];
 }
@@ -125,7 +126,7 @@ def VerifyFuseStage : Pass<"ingot-verify-fuse-stage", "::mlir::ModuleOp"> {
   let description = [{
     What the tile stage relies on: outside of `transformer.compute` there are only calls, loops, arithmetic on numbers,
     changes of shape, and the transformer ops that name weights or parts of the batch. Everything else is an error at
-    the op. Changes nothing. Linear in the number of ops.
+    the op, and so is a region that its family of kernels does not compute. Changes nothing. Linear in the number of ops.
   }];
 }
 

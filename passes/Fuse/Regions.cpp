@@ -1,6 +1,7 @@
 //===- Regions.cpp - Making compute regions -----------------------------------------------------===//
 
 #include "passes/Fuse/Regions.h"
+#include "ingot/Kernels/Kernel.h"
 
 using namespace mlir;
 using namespace ingot;
@@ -27,7 +28,17 @@ static bool isNeededBefore(Operation *op, Operation *last,
   });
 }
 
-LogicalResult fuse::formRegion(StringRef family, ArrayRef<Operation *> group, std::string &reason) {
+LogicalResult fuse::hasKernel(transformer::ComputeOp compute, std::string &reason) {
+  const kernels::Family *family = kernels::lookupFamily(compute.getKernel());
+  if (!family)
+    return reason = llvm::formatv("no kernel family is called {0}", compute.getKernel()), failure();
+  // What a region needs does not depend on how its rows are counted or how long contexts get.
+  kernels::Request request{compute, tile::Count::Tokens, 0, 0, {}};
+  return family->supports(request, reason);
+}
+
+static LogicalResult replaceByRegion(StringRef family, ArrayRef<Operation *> group,
+                                     bool mustHaveKernel, std::string &reason) {
   SmallVector<Operation *> ops(group);
   llvm::sort(ops, [](Operation *a, Operation *b) { return a->isBeforeInBlock(b); });
   llvm::SmallPtrSet<Operation *, 8> set(ops.begin(), ops.end());
@@ -59,12 +70,24 @@ LogicalResult fuse::formRegion(StringRef family, ArrayRef<Operation *> group, st
   auto yielded = llvm::map_to_vector(outputs, [&](Value output) { return mapping.lookup(output); });
   transformer::YieldOp::create(builder, compute.getLoc(), yielded);
 
+  if (mustHaveKernel && failed(fuse::hasKernel(compute, reason))) {
+    compute.erase();
+    return failure();
+  }
   for (auto [index, output] : llvm::enumerate(outputs.takeVector()))
     output.replaceUsesWithIf(compute.getResult(index),
                              [&](OpOperand &use) { return !set.contains(use.getOwner()); });
   for (Operation *op : llvm::reverse(ops))
     op->erase();
   return success();
+}
+
+LogicalResult fuse::formRegion(StringRef family, ArrayRef<Operation *> ops, std::string &reason) {
+  return replaceByRegion(family, ops, /*mustHaveKernel=*/false, reason);
+}
+
+LogicalResult fuse::fuseOps(StringRef family, ArrayRef<Operation *> ops, std::string &reason) {
+  return replaceByRegion(family, ops, /*mustHaveKernel=*/true, reason);
 }
 
 /// The operand whose rows the results of `op` have, or null.

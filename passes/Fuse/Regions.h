@@ -22,6 +22,13 @@ bool needsKernel(mlir::Operation *op);
 llvm::LogicalResult formRegion(llvm::StringRef family, llvm::ArrayRef<mlir::Operation *> ops,
                                std::string &reason);
 
+/// The same for ops that could stay apart: fails also if no kernel computes them together.
+llvm::LogicalResult fuseOps(llvm::StringRef family, llvm::ArrayRef<mlir::Operation *> ops,
+                            std::string &reason);
+
+/// Whether the family that the region names computes it; if not, why.
+llvm::LogicalResult hasKernel(transformer::ComputeOp compute, std::string &reason);
+
 /// Asks sizes where they come from: `tensor.dim` of what only rearranges or computes rows becomes
 /// that of its input, so that a size is no use of a value between fused ops.
 void forwardRowCounts(mlir::Operation *root);

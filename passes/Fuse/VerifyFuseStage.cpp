@@ -22,8 +22,13 @@ struct VerifyFuseStage : fuse::impl::VerifyFuseStageBase<VerifyFuseStage> {
 
   void runOnOperation() override {
     auto result = getOperation().walk<WalkOrder::PreOrder>([&](Operation *op) {
-      if (isa<transformer::ComputeOp>(op))
-        return WalkResult::skip();
+      if (auto compute = dyn_cast<transformer::ComputeOp>(op)) {
+        std::string reason;
+        if (succeeded(fuse::hasKernel(compute, reason)))
+          return WalkResult::skip();
+        compute.emitOpError("has no kernel: ") << reason;
+        return WalkResult::interrupt();
+      }
       if (!fuse::needsKernel(op))
         return WalkResult::advance();
       op->emitOpError("expected to stand in a transformer.compute region");

@@ -42,3 +42,13 @@ func.func @same(%x: !x, %gate: !w) -> !y {
   %m = arith.mulf %a, %g : !y
   return %m : !y
 }
+
+// What no kernel computes together stays apart, with the kernel's reason.
+func.func @gelu(%x: !x, %gate: !w, %up: !w) -> !y {
+  %g = transformer.linear %x, %gate : !x, !w -> !y
+  %a = transformer.activation gelu %g : !y
+  %u = transformer.linear %x, %up : !x, !w -> !y
+  // expected-remark@below {{Reason="only silu is there"}}
+  %m = arith.mulf %a, %u : !y
+  return %m : !y
+}

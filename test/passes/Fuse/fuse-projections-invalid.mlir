@@ -141,3 +141,20 @@ func.func @unread(%x: !x, %batch: !transformer.ragged, %cache: !cache, %layer: i
   %c1 = transformer.append_cache %cache[%layer], %k2, %v1, %batch : !cache, !k
   return %q2, %c1 : !q, !cache
 }
+
+// What no kernel computes together stays apart, with the kernel's reason.
+func.func @half(%x: !x, %batch: !transformer.ragged, %cache: !cache, %layer: index, %wq: !wq, %wk: !wk, %wv: !wk, %t: index) -> (!q, !cache) {
+  %p = transformer.positions %batch : tensor<?xi32>
+  %q0 = transformer.linear %x, %wq : !x, !wq -> !x
+  %q1 = tensor.expand_shape %q0 [[0], [1, 2]] output_shape [%t, 4, 16] : !x into !q
+  %q2 = transformer.rope half %q1, %p {base = 1.0e4 : f64} : !q, tensor<?xi32>
+  %k0 = transformer.linear %x, %wk : !x, !wk -> !h
+  %k1 = tensor.expand_shape %k0 [[0], [1, 2]] output_shape [%t, 2, 16] : !h into !k
+  %k2 = transformer.rope half %k1, %p {base = 1.0e4 : f64} : !k, tensor<?xi32>
+  %v0 = transformer.linear %x, %wv : !x, !wk -> !h
+  %v1 = tensor.expand_shape %v0 [[0], [1, 2]] output_shape [%t, 2, 16] : !h into !k
+  // expected-remark@below {{only interleaved rope over the whole head is there}}
+  %c1 = transformer.append_cache %cache[%layer], %k2, %v1, %batch : !cache, !k
+  %a = transformer.cached_attention %q2, %c1[%layer], %batch {scale = 0.25 : f32} : !q, !cache
+  return %a, %c1 : !q, !cache
+}

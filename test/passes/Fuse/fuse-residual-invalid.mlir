@@ -91,3 +91,12 @@ func.func @passes(%ids: tensor<?xi32>, %t: !table, %w: !w) -> !x {
   %y = func.call @aliases(%x, %x, %w) : (!x, !x, !w) -> !x
   return %y : !x
 }
+
+// What no kernel computes together stays apart, with the kernel's reason.
+func.func @bias(%ids: tensor<?xi32>, %t: !table, %h: !x, %w: !w, %b: !transformer.weight<[64], f32>) -> !x {
+  %x = transformer.embedding %ids, %t : tensor<?xi32>, !table -> !x
+  // expected-remark@below {{Reason="a bias is not there yet"}}
+  %p = transformer.linear %h, %w bias %b : !x, !w bias !transformer.weight<[64], f32> -> !x
+  %y = arith.addf %x, %p : !x
+  return %y : !x
+}

@@ -18,3 +18,25 @@ func.func @add(%x: tensor<?x64xf32>, %n: index) -> tensor<?x64xf32> {
   }
   return %y : tensor<?x64xf32>
 }
+
+// -----
+
+func.func @family(%x: tensor<?x64xf32>) -> tensor<?x64xf32> {
+  // expected-error@below {{'transformer.compute' op has no kernel: no kernel family is called Copy}}
+  %y = transformer.compute "Copy" (%i = %x : tensor<?x64xf32>) -> (tensor<?x64xf32>) {
+    transformer.yield %i : tensor<?x64xf32>
+  }
+  return %y : tensor<?x64xf32>
+}
+
+// -----
+
+// A family that exists, and says no.
+func.func @region(%x: tensor<?x64xf32>) -> tensor<?x64xf32> {
+  // expected-error@below {{'transformer.compute' op has no kernel: only silu is there}}
+  %y = transformer.compute "ActivationMultiply" (%i = %x : tensor<?x64xf32>) -> (tensor<?x64xf32>) {
+    %a = transformer.activation gelu %i : tensor<?x64xf32>
+    transformer.yield %a : tensor<?x64xf32>
+  }
+  return %y : tensor<?x64xf32>
+}
