@@ -99,12 +99,22 @@ IngotError *ingotApplyChatTemplate(const IngotArtifact *artifact, const IngotMes
 
 typedef struct IngotModel IngotModel;
 
+/** Where weights are read from: from the file as it is mapped, which processes share, or from a
+   copy in memory, which is faster; automatic takes a copy if at most half of the available memory
+   goes into it. */
+typedef enum {
+  INGOT_WEIGHTS_AUTOMATIC = 0,
+  INGOT_WEIGHTS_MAPPED = 1,
+  INGOT_WEIGHTS_COPIED = 2
+} IngotWeights;
+
 typedef struct {
   size_t size;
   uint32_t threads; /**< with the calling one; 0: one for each core that this process may use */
   bool pinThreads;  /**< the others to a CPU each */
+  uint32_t weights; /**< IngotWeights */
 } IngotModelOptions;
-#define INGOT_MODEL_OPTIONS_INIT {sizeof(IngotModelOptions), 0, true}
+#define INGOT_MODEL_OPTIONS_INIT {sizeof(IngotModelOptions), 0, true, INGOT_WEIGHTS_AUTOMATIC}
 
 /** `options` may be NULL. */
 IngotError *ingotModelOpen(const char *path, const IngotModelOptions *options, IngotModel **model);

@@ -28,8 +28,10 @@ IngotError *ingotModelOpen(const char *path, const IngotModelOptions *given, Ing
   if (options.threads > maxThreads)
     return makeError(
         formatText("%u threads are more than the limit of %u", options.threads, maxThreads));
+  if (options.weights > INGOT_WEIGHTS_COPIED)
+    return makeError(formatText("%u is no placement of weights", options.weights));
   handle->device = std::make_shared<cpu::CpuDevice>(
-      cpu::WorkerPoolOptions{.threads = options.threads, .pin = options.pinThreads});
+      cpu::CpuOptions{options.threads, options.pinThreads, cpu::WeightPlacement(options.weights)});
   Result<std::unique_ptr<Model>> made = Model::create(handle->artifact.artifact, *handle->device);
   if (!made)
     return makeError(made.message());

@@ -66,6 +66,11 @@ public:
     return names.substr(name.offset, name.length);
   }
 
+  /// Says that a device has a copy of the weights: their pages of the file may leave this process.
+  void releaseWeights() const {
+    if (mapping.data())
+      mapping.forgetFilePages(weights);
+  }
   /// Reads all weights and compares their checksums.
   Status verifyWeights() const;
 

@@ -19,6 +19,9 @@
 
 using namespace ingot::runtime;
 
+static constexpr uint64_t pageBytes = 4096;
+static constexpr uint64_t hugePageBytes = 2 << 20;
+
 MappedMemory::~MappedMemory() {
   if (base)
     munmap(base, bytes);
@@ -53,15 +56,35 @@ Result<MappedMemory> MappedMemory::allocate(uint64_t bytes) {
   MappedMemory memory;
   if (!bytes)
     return memory;
-  void *address = mmap(nullptr, bytes, PROT_READ | PROT_WRITE,
+  // Large memory begins where a huge page may: what is mapped too much is given back at both ends.
+  uint64_t slack = bytes >= hugePageBytes ? hugePageBytes : 0;
+  void *address = mmap(nullptr, bytes + slack, PROT_READ | PROT_WRITE,
                        MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   if (address == MAP_FAILED)
     return INGOT_ERROR("cannot allocate %llu bytes: %s", (unsigned long long)bytes,
                        std::strerror(errno));
-  madvise(address, bytes, MADV_HUGEPAGE); // a wish: fewer TLB misses
-  memory.base = static_cast<std::byte *>(address);
+  std::byte *begin = static_cast<std::byte *>(address);
+  if (slack) {
+    uint64_t before = -reinterpret_cast<uintptr_t>(begin) % hugePageBytes;
+    if (before)
+      munmap(begin, before);
+    begin += before;
+    uint64_t pages = (bytes + pageBytes - 1) / pageBytes * pageBytes;
+    if (uint64_t after = slack - before; after > pages - bytes)
+      munmap(begin + pages, after - (pages - bytes));
+    madvise(begin, bytes, MADV_HUGEPAGE); // a wish
+  }
+  memory.base = begin;
   memory.bytes = bytes;
   return memory;
+}
+
+void MappedMemory::forgetFilePages(Bytes part) const {
+  auto begin = reinterpret_cast<uintptr_t>(part.data());
+  uintptr_t first = (begin + pageBytes - 1) / pageBytes * pageBytes;
+  uintptr_t last = (begin + part.size()) / pageBytes * pageBytes;
+  if (first < last)
+    madvise(reinterpret_cast<void *>(first), last - first, MADV_DONTNEED);
 }
 
 uint64_t ingot::runtime::computeChecksum(Bytes bytes) {

@@ -33,8 +33,13 @@ public:
 
   /// The whole of a file, read-only. The file must not shrink while it is mapped (SIGBUS).
   static Result<MappedMemory> mapFile(const std::string &path);
-  /// `bytes` zeroes, aligned to pages, on huge pages where the system gives them.
+  /// `bytes` zeroes, aligned to pages; large ones to huge pages, and on them where the system gives
+  /// them.
   static Result<MappedMemory> allocate(uint64_t bytes);
+
+  /// Takes the pages of a part of a mapped file out of this process; they come back when they are
+  /// touched.
+  void forgetFilePages(Bytes part) const;
 
   std::byte *data() const { return base; }
   size_t size() const { return bytes; }

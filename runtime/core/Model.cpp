@@ -39,5 +39,7 @@ Result<std::unique_ptr<Model>> Model::create(std::shared_ptr<const Artifact> ope
   if (!weights)
     return weights.takeStatus().withContext(artifact.getPath());
   model->weights = std::move(*weights);
+  if (model->weights->address() != artifact.getWeights().data())
+    artifact.releaseWeights();
   return model;
 }

@@ -9,6 +9,7 @@
 #include "runtime/cpu/ElfCheck.h"
 #include "runtime/cpu/Measure.h"
 
+#include <algorithm>
 #include <cerrno>
 #include <chrono>
 #include <cstring>
@@ -92,6 +93,24 @@ private:
   WorkerPool &pool;
 };
 
+constexpr uint64_t copyPieceBytes = 1 << 20;
+
+/// A kernel: arguments are the source, its size and the destination, x is the piece.
+void copyPiece(void *const *arguments, const int64_t *, int64_t x, int64_t, int64_t) {
+  uint64_t bytes = *static_cast<const uint64_t *>(arguments[1]), offset = x * copyPieceBytes;
+  std::memcpy(static_cast<std::byte *>(arguments[2]) + offset,
+              static_cast<const std::byte *>(arguments[0]) + offset,
+              std::min(copyPieceBytes, bytes - offset));
+}
+
+void copyInParallel(WorkerPool &pool, Bytes from, std::byte *to) {
+  uint64_t bytes = from.size();
+  void *arguments[] = {const_cast<std::byte *>(from.data()), &bytes, to};
+  Grid grid{int64_t((bytes + copyPieceBytes - 1) / copyPieceBytes), 1, 1};
+  Launch launch{reinterpret_cast<Kernel>(&copyPiece), arguments, 3, &grid};
+  pool.run({&launch, 1}, nullptr);
+}
+
 /// A file in memory with these bytes, or -1 with errno.
 int createMemoryFile(Bytes bytes) {
   int file = memfd_create("ingot-kernels", MFD_CLOEXEC);
@@ -110,8 +129,9 @@ int createMemoryFile(Bytes bytes) {
 
 } // namespace
 
-CpuDevice::CpuDevice(const WorkerPoolOptions &options, Features features)
-    : features(std::move(features)), pool(options) {}
+CpuDevice::CpuDevice(const CpuOptions &options, Features features)
+    : features(std::move(features)), placement(options.weights),
+      pool({options.threads, options.pin}) {}
 
 std::string CpuDevice::describe() const {
   return formatText("cpu:%s, %u threads", features.describe().c_str(), pool.size());
@@ -162,6 +182,15 @@ Result<std::unique_ptr<DeviceMemory>> CpuDevice::allocate(uint64_t bytes) {
 }
 
 Result<std::unique_ptr<DeviceMemory>> CpuDevice::importBytes(Bytes bytes) {
+  bool copies = placement == WeightPlacement::Copied || (placement == WeightPlacement::Automatic &&
+                                                         bytes.size() <= readAvailableMemory() / 2);
+  if (copies && !bytes.empty()) {
+    Result<MappedMemory> copy = MappedMemory::allocate(bytes.size());
+    if (!copy)
+      return copy.takeStatus();
+    copyInParallel(pool, bytes, copy->data());
+    return std::unique_ptr<DeviceMemory>(std::make_unique<HostMemory>(std::move(*copy)));
+  }
   return std::unique_ptr<DeviceMemory>(std::make_unique<HostMemory>(bytes));
 }
 

@@ -80,6 +80,25 @@ std::vector<unsigned> cpu::listUsableCpus(unsigned *coreCount) {
   return firsts;
 }
 
+uint64_t cpu::readAvailableMemory() {
+  unsigned long long kilobytes = 0;
+  std::string system = readSmallFile("/proc/meminfo");
+  if (size_t line = system.find("MemAvailable:"); line != std::string::npos)
+    std::sscanf(system.c_str() + line, "MemAvailable: %llu", &kilobytes);
+  uint64_t available = kilobytes * 1024;
+  std::string groups = readSmallFile("/proc/self/cgroup");
+  for (std::string path = findGroup(groups, /*unified=*/true);; path.resize(path.rfind('/'))) {
+    unsigned long long limit, used; // a group without a limit says "max"
+    if (std::sscanf(readSmallFile("/sys/fs/cgroup" + path + "/memory.max").c_str(), "%llu",
+                    &limit) == 1 &&
+        std::sscanf(readSmallFile("/sys/fs/cgroup" + path + "/memory.current").c_str(), "%llu",
+                    &used) == 1)
+      available = std::min<uint64_t>(available, limit > used ? limit - used : 0);
+    if (path.rfind('/') == std::string::npos)
+      return available;
+  }
+}
+
 double cpu::readCgroupQuota() {
   std::string groups = readSmallFile("/proc/self/cgroup");
   double quota = 0;
@@ -87,7 +106,7 @@ double cpu::readCgroupQuota() {
   // group.
   for (std::string path = findGroup(groups, /*unified=*/true);; path.resize(path.rfind('/'))) {
     quota = tighten(quota, parseCpuMax(readSmallFile("/sys/fs/cgroup" + path + "/cpu.max")));
-    if (path.empty() || path.rfind('/') == std::string::npos)
+    if (path.rfind('/') == std::string::npos)
       break;
   }
   for (const std::string &path : {findGroup(groups, /*unified=*/false), std::string("/")}) {

@@ -34,6 +34,8 @@ struct WorkerPoolOptions {
 std::vector<unsigned> listUsableCpus(unsigned *coreCount = nullptr);
 /// CPUs' worth of time that the control group allows (cgroup v1 or v2); 0: no limit.
 double readCgroupQuota();
+/// Bytes that this process can take without swapping, by the system and its control group.
+uint64_t readAvailableMemory();
 /// One thread a usable core, at most the quota, at least one.
 unsigned chooseThreadCount();
 

@@ -7,6 +7,7 @@
 #include "test/unit/runtime/ToyModel.h"
 
 #include <algorithm>
+#include <array>
 #include <elf.h>
 
 using namespace ingot;
@@ -17,14 +18,18 @@ using testing::HasSubstr;
 
 namespace {
 
-DeviceUnderTest makeCpu(unsigned threads) {
-  return {"Threads" + std::to_string(threads),
-          [threads] { return std::make_unique<CpuDevice>(WorkerPoolOptions{threads}); },
+DeviceUnderTest makeCpu(unsigned threads, WeightPlacement placement = WeightPlacement::Automatic) {
+  return {"Threads" + std::to_string(threads) + std::array{"", "Mapped", "Copied"}[int(placement)],
+          [threads, placement] {
+            return std::make_unique<CpuDevice>(CpuOptions{threads, true, placement});
+          },
           Toy::readKernels};
 }
 
 INSTANTIATE_TEST_SUITE_P(Cpu, DeviceConformance,
-                         testing::Values(makeCpu(1), makeCpu(2), makeCpu(3), makeCpu(8)),
+                         testing::Values(makeCpu(1), makeCpu(2),
+                                         makeCpu(3, WeightPlacement::Mapped),
+                                         makeCpu(8, WeightPlacement::Copied)),
                          [](const auto &info) { return info.param.name; });
 
 //===--------------------------------------------------------------------------------------------===//
@@ -161,6 +166,33 @@ TEST(ElfCheck, FlippedBitsNeverCrashAndWhatIsAcceptedLoads) {
 
 void addOne(void *const *arguments, const int64_t *, int64_t x, int64_t, int64_t) {
   static_cast<int64_t *>(arguments[0])[x] += 1;
+}
+
+TEST(CpuDevice, WeightsAreCopiedOrUsedInPlaceAsAsked) {
+  std::vector<std::byte> weights(5 << 20 | 123);
+  for (size_t i = 0; i < weights.size(); ++i)
+    weights[i] = std::byte(i * 31 >> 3);
+  for (WeightPlacement placement :
+       {WeightPlacement::Mapped, WeightPlacement::Copied, WeightPlacement::Automatic}) {
+    std::vector<std::byte> source = weights;
+    CpuDevice device({2, true, placement});
+    auto memory = device.importBytes(source);
+    ASSERT_TRUE(memory.ok());
+    EXPECT_EQ((*memory)->address() == source.data(), placement == WeightPlacement::Mapped);
+    EXPECT_TRUE(std::equal(weights.begin(), weights.end(), (*memory)->address()));
+  }
+}
+
+TEST(Memory, LargeMemoryBeginsAtAHugePageAndEndsWhereItShould) {
+  for (uint64_t bytes : {uint64_t(1), uint64_t(4096), (uint64_t(2) << 20) - 1, uint64_t(2) << 20,
+                         (uint64_t(6) << 20) + 1}) {
+    Result<MappedMemory> memory = MappedMemory::allocate(bytes);
+    ASSERT_TRUE(memory.ok());
+    if (bytes >= 2 << 20)
+      EXPECT_EQ(reinterpret_cast<uintptr_t>(memory->data()) % (2 << 20), 0u);
+    memory->data()[bytes - 1] = std::byte(1);
+    EXPECT_EQ(memory->data()[0], std::byte(bytes == 1));
+  }
 }
 
 TEST(WorkerPool, ThreadsAreAtLeastOneAndAtMostTheCpus) {
