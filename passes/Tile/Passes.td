@@ -4,10 +4,6 @@
 // decided by its family in lib/Kernels, not here.
 //
 //===----------------------------------------------------------------------------------------------===//
-//
-// The tile stage lowers tile programs to what LLVM understands, one pass for each kind of machine.
-//
-//===----------------------------------------------------------------------------------------------===//
 
 #ifndef INGOT_PASSES_TILE
 #define INGOT_PASSES_TILE
@@ -43,6 +39,27 @@ def SelectKernels : Pass<"ingot-select-kernels", "::mlir::ModuleOp"> {
     Statistic<"numKernels", "kernels", "Kernels that were emitted">,
     Statistic<"numLaunches", "launches", "Regions that became launches">,
   ];
+}
+
+def LowerTileToCpu : Pass<"ingot-lower-tile-to-cpu", "::mlir::ModuleOp"> {
+  let summary = "Replace tile kernels by functions on SIMD vectors";
+  let description = [{
+    Every `tile.kernel` becomes an `llvm.func` with the signature that include/ingot/Artifact/Format.h gives kernels.
+    A tile becomes its registers, one vector each (the physical form is in the dialect's description); ops on tiles
+    become ops on those vectors, conversions of layouts become shuffles. What remains are ops of `llvm` alone.
+
+    ```mlir
+    tile.kernel @Copy(%a: !tile.view<[tokens, 8], f32>, %b: !tile.view<[tokens, 8], f32>) grid [tokens] { ... }
+    // becomes
+    llvm.func @Copy(%arguments: !llvm.ptr, %counts: !llvm.ptr, %x: i64, %y: i64, %z: i64) { ... }
+    ```
+
+    Assumes that kernels verify. Ops for GPUs (shared views, asynchronous copies, matrix atoms) are refused with an
+    error. Does nothing in a module without kernels. Linear in the number of registers of all tiles.
+  }];
+  let dependentDialects = ["::mlir::arith::ArithDialect", "::mlir::func::FuncDialect", "::mlir::scf::SCFDialect", "::mlir::math::MathDialect",
+                           "::mlir::vector::VectorDialect", "::mlir::LLVM::LLVMDialect", "::mlir::cf::ControlFlowDialect"];
+  let statistics = [Statistic<"kernels", "kernels", "Kernels that were lowered">];
 }
 
 #endif // INGOT_PASSES_TILE

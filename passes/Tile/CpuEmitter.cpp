@@ -1,0 +1,274 @@
+//===- CpuEmitter.cpp - Functions, control flow and scalars of a kernel on a CPU ---------------------===//
+//
+// The frame of the emission: the function with the C interface of include/ingot/Artifact/Format.h,
+// loops and conditions that carry tiles as several vectors, and ops on scalars, which stay as they
+// are.
+//
+//===----------------------------------------------------------------------------------------------===//
+
+#include "passes/Tile/CpuEmitter.h"
+#include "llvm/ADT/TypeSwitch.h"
+
+using namespace mlir;
+using namespace ingot::tile;
+
+//===----------------------------------------------------------------------------------------------===//
+// PhysicalTile
+//===----------------------------------------------------------------------------------------------===//
+
+PhysicalTile::PhysicalTile(RankedTensorType type)
+    : type(type), layout(getLayout(type).getLinearLayout(type.getShape())),
+      registers(layout.getInputSize(0)), lanes(layout.getInputSize(1)) {
+  unsigned bits = type.getElementTypeBitWidth();
+  pack = bits == 1 ? 1 : std::min<int64_t>(registers, 32 / bits);
+}
+
+VectorType PhysicalTile::getVectorType() const { return getVectorType(type.getElementType()); }
+
+VectorType PhysicalTile::getVectorType(Type element) const {
+  return VectorType::get(getVectorSize(), element);
+}
+
+const PhysicalTile &CpuEmitter::getPhysical(Type tile) {
+  std::unique_ptr<PhysicalTile> &physical = physicals[tile];
+  if (!physical)
+    physical = std::make_unique<PhysicalTile>(cast<RankedTensorType>(tile));
+  return *physical;
+}
+
+SmallVector<Type> CpuEmitter::getTypes(TypeRange types) {
+  SmallVector<Type> result;
+  for (Type type : types) {
+    if (isTile(type))
+      result.append(getPhysical(type).getVectorCount(), getPhysical(type).getVectorType());
+    else
+      result.push_back(isa<ViewType>(type) ? LLVM::LLVMPointerType::get(b.getContext()) : type);
+  }
+  return result;
+}
+
+//===----------------------------------------------------------------------------------------------===//
+// Helpers
+//===----------------------------------------------------------------------------------------------===//
+
+Value CpuEmitter::makeConstant(Type type, double value) {
+  TypedAttr attribute = b.getFloatAttr(getElementTypeOrSelf(type), value);
+  if (auto vector = dyn_cast<VectorType>(type))
+    attribute = DenseElementsAttr::get(vector, cast<Attribute>(attribute));
+  return arith::ConstantOp::create(b, loc, attribute);
+}
+
+Value CpuEmitter::makeInteger(Type type, int64_t value) {
+  TypedAttr attribute = b.getIntegerAttr(getElementTypeOrSelf(type), value);
+  if (auto vector = dyn_cast<VectorType>(type))
+    attribute = DenseElementsAttr::get(vector, cast<Attribute>(attribute));
+  return arith::ConstantOp::create(b, loc, attribute);
+}
+
+Value CpuEmitter::shuffle(Value a, Value second, ArrayRef<int64_t> mask) {
+  int64_t size = cast<VectorType>(a.getType()).getNumElements();
+  if (int64_t(mask.size()) == size && llvm::equal(mask, llvm::seq<int64_t>(0, size)))
+    return a;
+  return vector::ShuffleOp::create(b, loc, a, second, mask);
+}
+
+Value CpuEmitter::callIntrinsic(StringRef name, Type result, ValueRange operands) {
+  return LLVM::CallIntrinsicOp::create(b, loc, result, b.getStringAttr(name), operands)
+      .getResult(0);
+}
+
+Value CpuEmitter::getZeros() {
+  if (zeros)
+    return zeros;
+  OpBuilder::InsertionGuard guard(b);
+  auto module = kernel->getParentOfType<ModuleOp>();
+  if (!module.lookupSymbol<LLVM::GlobalOp>(zerosName)) {
+    b.setInsertionPointToStart(module.getBody());
+    auto type = LLVM::LLVMArrayType::get(b.getI8Type(), zeroBytes);
+    LLVM::GlobalOp::create(b, loc, type, /*isConstant=*/true, LLVM::Linkage::Internal, zerosName,
+                           DenseElementsAttr::get(RankedTensorType::get({zeroBytes}, b.getI8Type()),
+                                                  b.getI8IntegerAttr(0)),
+                           /*alignment=*/64);
+  }
+  b.setInsertionPointToStart(&function.front());
+  zeros = LLVM::AddressOfOp::create(b, loc, LLVM::LLVMPointerType::get(b.getContext()), zerosName);
+  return zeros;
+}
+
+//===----------------------------------------------------------------------------------------------===//
+// Function
+//===----------------------------------------------------------------------------------------------===//
+
+FailureOr<func::FuncOp> CpuEmitter::emit() {
+  b.setInsertionPoint(kernel);
+  auto pointer = LLVM::LLVMPointerType::get(b.getContext());
+  Type i64 = b.getI64Type();
+  function = func::FuncOp::create(b, loc, kernel.getSymName(),
+                                  b.getFunctionType({pointer, pointer, i64, i64, i64}, {}));
+  b.setInsertionPointToStart(function.addEntryBlock());
+  auto loadFrom = [&](Value base, Type element, int64_t index) -> Value {
+    return LLVM::LoadOp::create(b, loc, element, getAddress(base, element, index));
+  };
+  for (BlockArgument view : kernel.getViews())
+    set(view, loadFrom(function.getArgument(0), pointer, view.getArgNumber()));
+  for (auto [i, count] : llvm::enumerate(counts))
+    count = arith::IndexCastOp::create(b, loc, b.getIndexType(),
+                                       loadFrom(function.getArgument(1), i64, i));
+  for (auto [i, id] : llvm::enumerate(blockIds))
+    id = arith::IndexCastOp::create(b, loc, b.getIndexType(), function.getArgument(2 + i));
+  if (failed(emitBlock(kernel.getBody().front()))) {
+    function.erase();
+    return failure();
+  }
+  func::ReturnOp::create(b, loc);
+  return function;
+}
+
+LogicalResult CpuEmitter::emitBlock(Block &block) {
+  for (Operation &op : block) {
+    loc = op.getLoc();
+    if (!op.hasTrait<OpTrait::IsTerminator>() && failed(emitOp(op)))
+      return failure();
+  }
+  return success();
+}
+
+LogicalResult CpuEmitter::emitOp(Operation &op) {
+  auto same = [](Coordinates at) { return at; };
+  auto forward = [&](Value from, Value to) { // layouts follow shapes: the same vectors
+    set(to, get(from));
+    return success();
+  };
+  return TypeSwitch<Operation *, LogicalResult>(&op)
+      .Case([&](scf::ForOp op) { return emitFor(op); })
+      .Case([&](scf::IfOp op) { return emitIf(op); })
+      .Case([&](BlockIdOp op) {
+        set(op, blockIds[unsigned(op.getAxis())]);
+        return success();
+      })
+      .Case([&](CountOp op) {
+        set(op, counts[unsigned(op.getCount())]);
+        return success();
+      })
+      .Case([&](LoadOp op) { return emitLoad(op); })
+      .Case([&](StoreOp op) { return emitStore(op); })
+      .Case([&](ReadOp op) { return emitRead(op); })
+      .Case([&](WriteOp op) { return emitWrite(op); })
+      .Case([&](DecodeOp op) { return emitDecode(op); })
+      .Case([&](ReduceOp op) { return emitReduce(op); })
+      .Case([&](IotaOp op) { return emitIota(op); })
+      .Case([&](SplatOp op) { return emitSplat(op); })
+      .Case([&](ContractOp op) { return emitContract(op); })
+      .Case([&](TransposeOp op) { return forward(op.getValue(), op); })
+      .Case([&](ReshapeOp op) { return forward(op.getValue(), op); })
+      .Case([&](ConvertLayoutOp op) {
+        set(op, rearrange(getPhysical(op.getValue().getType()), get(op.getValue()),
+                          getPhysical(op.getType()), same));
+        return success();
+      })
+      .Case([&](BroadcastOp op) {
+        RankedTensorType from = op.getValue().getType();
+        auto source = [&](Coordinates at) {
+          for (auto [coordinate, size] : llvm::zip_equal(at, from.getShape()))
+            coordinate = std::min(coordinate, size - 1);
+          return at;
+        };
+        set(op,
+            rearrange(getPhysical(from), get(op.getValue()), getPhysical(op.getType()), source));
+        return success();
+      })
+      .Case([&](ExchangeOp op) {
+        auto source = [&](Coordinates at) {
+          at[op.getDim()] ^= op.getDistance();
+          return at;
+        };
+        const PhysicalTile &tile = getPhysical(op.getType());
+        set(op, rearrange(tile, get(op.getValue()), tile, source));
+        return success();
+      })
+      .Case([&](BarrierOp) { return success(); }) // a block is one thread
+      .Default([&](Operation *op) -> LogicalResult {
+        if (isa<TileDialect>(op->getDialect()))
+          return op->emitOpError("cannot be lowered to a CPU");
+        if (llvm::any_of(op->getOperandTypes(), isTile) ||
+            llvm::any_of(op->getResultTypes(), isTile))
+          return emitElementwise(*op);
+        return emitClone(*op);
+      });
+}
+
+//===----------------------------------------------------------------------------------------------===//
+// Control flow and scalars
+//===----------------------------------------------------------------------------------------------===//
+
+LogicalResult CpuEmitter::emitClone(Operation &op) {
+  if (op.getNumRegions() != 0)
+    return op.emitOpError("cannot be lowered to a CPU");
+  IRMapping mapping;
+  for (Value operand : op.getOperands())
+    mapping.map(operand, getScalar(operand));
+  Operation *clone = b.clone(op, mapping);
+  for (auto [result, emitted] : llvm::zip_equal(op.getResults(), clone->getResults()))
+    set(result, emitted);
+  return success();
+}
+
+void CpuEmitter::emitYield(Operation *yield) {
+  Values operands;
+  for (Value operand : yield->getOperands())
+    llvm::append_range(operands, get(operand));
+  scf::YieldOp::create(b, loc, operands);
+}
+
+/// Hands `flat` out to `targets`, as many as the types ask for.
+static void distribute(ValueRange targets, ValueRange flat, llvm::function_ref<size_t(Type)> sizeOf,
+                       llvm::function_ref<void(Value, ValueRange)> set) {
+  size_t next = 0;
+  for (Value target : targets) {
+    size_t size = sizeOf(target.getType());
+    set(target, flat.slice(next, size));
+    next += size;
+  }
+}
+
+LogicalResult CpuEmitter::emitFor(scf::ForOp op) {
+  Values inits;
+  for (Value init : op.getInitArgs())
+    llvm::append_range(inits, get(init));
+  auto loop = scf::ForOp::create(b, loc, getScalar(op.getLowerBound()),
+                                 getScalar(op.getUpperBound()), getScalar(op.getStep()), inits);
+  auto sizeOf = [&](Type type) { return getTypes(type).size(); };
+  auto setTo = [&](Value value, ValueRange emitted) { set(value, emitted); };
+  set(op.getInductionVar(), loop.getInductionVar());
+  distribute(ValueRange(op.getRegionIterArgs()), ValueRange(loop.getRegionIterArgs()), sizeOf,
+             setTo);
+  OpBuilder::InsertionGuard guard(b);
+  Block *body = loop.getBody();
+  if (body->mightHaveTerminator())
+    body->getTerminator()->erase();
+  b.setInsertionPointToEnd(body);
+  if (failed(emitBlock(*op.getBody())))
+    return failure();
+  emitYield(op.getBody()->getTerminator());
+  distribute(op.getResults(), loop.getResults(), sizeOf, setTo);
+  return success();
+}
+
+LogicalResult CpuEmitter::emitIf(scf::IfOp op) {
+  bool hasElse = !op.getElseRegion().empty();
+  auto branch = scf::IfOp::create(b, loc, getTypes(op.getResultTypes()),
+                                  getScalar(op.getCondition()), hasElse);
+  OpBuilder::InsertionGuard guard(b);
+  for (unsigned i = 0; i < (hasElse ? 2 : 1); ++i) {
+    Block &from = op->getRegion(i).front(), &to = branch->getRegion(i).front();
+    to.clear();
+    b.setInsertionPointToEnd(&to);
+    if (failed(emitBlock(from)))
+      return failure();
+    emitYield(from.getTerminator());
+  }
+  distribute(
+      op.getResults(), branch.getResults(), [&](Type type) { return getTypes(type).size(); },
+      [&](Value value, ValueRange emitted) { set(value, emitted); });
+  return success();
+}

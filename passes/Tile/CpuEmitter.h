@@ -1,0 +1,155 @@
+//===- CpuEmitter.h - Emission of one tile kernel as vector code -------------------------------------===//
+//
+// Walks a kernel in program order and writes a function of arith, math, scf, vector and llvm ops.
+// Each tile is a list of vectors (its registers, packed as the dialect's description says);
+// everything else is one value. The emitter decides nothing: what is slow in the tile program is
+// slow here.
+//
+//===----------------------------------------------------------------------------------------------===//
+
+#ifndef INGOT_PASSES_TILE_CPUEMITTER_H
+#define INGOT_PASSES_TILE_CPUEMITTER_H
+
+#include "dialects/Tile/Tile.h"
+#include "ingot/Support/Packing.h"
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/Dialect/LLVMIR/LLVMDialect.h"
+#include "mlir/Dialect/Math/IR/Math.h"
+#include "mlir/Dialect/SCF/IR/SCF.h"
+#include "mlir/Dialect/Vector/IR/VectorOps.h"
+#include <map>
+#include <memory>
+
+namespace ingot::tile {
+
+using Coordinates = LinearLayout::Coordinates;
+using Values = llvm::SmallVector<mlir::Value, 8>;
+
+/// Where the elements of a tile are: `vectors` vectors of lanes * pack elements.
+struct PhysicalTile {
+  explicit PhysicalTile(mlir::RankedTensorType type);
+
+  mlir::RankedTensorType type;
+  LinearLayout layout;
+  int64_t registers, lanes;
+  int64_t pack; ///< elements in one lane of a vector
+
+  int64_t getVectorCount() const { return registers / pack; }
+  int64_t getVectorSize() const { return lanes * pack; }
+  mlir::VectorType getVectorType() const;
+  mlir::VectorType getVectorType(mlir::Type element) const;
+  /// Coordinates of the element at `position` of vector `vector`.
+  Coordinates getCoordinates(int64_t vector, int64_t position) const {
+    return layout.apply({vector * pack + position % pack, position / pack, 0, 0});
+  }
+};
+
+class CpuEmitter {
+public:
+  CpuEmitter(KernelOp kernel, mlir::OpBuilder &builder)
+      : kernel(kernel), b(builder), loc(kernel.getLoc()) {}
+
+  /// Writes the function beside the kernel.
+  mlir::FailureOr<mlir::func::FuncOp> emit();
+
+private:
+  mlir::LogicalResult emitBlock(mlir::Block &block);
+  mlir::LogicalResult emitOp(mlir::Operation &op);
+
+  // Control flow and scalars (CpuEmitter.cpp).
+  mlir::LogicalResult emitFor(mlir::scf::ForOp op);
+  mlir::LogicalResult emitIf(mlir::scf::IfOp op);
+  mlir::LogicalResult emitClone(mlir::Operation &op);
+  /// The terminator's operands, flattened, as the function's yield.
+  void emitYield(mlir::Operation *yield);
+
+  // Elementwise ops (CpuElementwise.cpp).
+  mlir::LogicalResult emitElementwise(mlir::Operation &op);
+  mlir::LogicalResult emitConstant(mlir::arith::ConstantOp op);
+  mlir::LogicalResult emitCast(mlir::Operation &op);
+  mlir::Value emitExp2(mlir::Value x);
+  /// One vector for each register (lanes elements each) and back.
+  Values unpack(const PhysicalTile &tile, mlir::ValueRange vectors, bool isSigned,
+                mlir::Type element);
+  Values pack(const PhysicalTile &tile, mlir::ValueRange registers);
+
+  // Memory (CpuMemory.cpp).
+  mlir::LogicalResult emitLoad(LoadOp op);
+  mlir::LogicalResult emitStore(StoreOp op);
+  mlir::LogicalResult emitRead(ReadOp op);
+  mlir::LogicalResult emitWrite(WriteOp op);
+  mlir::LogicalResult emitDecode(DecodeOp op);
+  /// Vectors of 4 columns of codes; `load` reads (byte of the record, elements, element type).
+  Values emitCodes(const PackedLayout &packed,
+                   llvm::function_ref<mlir::Value(int64_t, int64_t, mlir::Type)> load);
+
+  /// Address of the element at `offsets`.
+  mlir::Value getAddress(mlir::Value view, mlir::ValueRange offsets);
+  mlir::Value getAddress(mlir::Value base, mlir::Type element, int64_t offset);
+  mlir::Value loadVector(mlir::Value base, mlir::Type element, llvm::ArrayRef<int64_t> offsets,
+                         int64_t packed);
+  /// Which elements of a masked access are inside: each tile dimension with the number of
+  /// coordinates left in the view, from the tile's offset on.
+  struct Limit {
+    unsigned dim;
+    mlir::Value left;
+  };
+  llvm::SmallVector<Limit> getLimits(ViewType view, mlir::RankedTensorType tile,
+                                     mlir::ValueRange offsets);
+  /// Whether the coordinates are inside; i1.
+  mlir::Value isInside(llvm::ArrayRef<Limit> limits, const Coordinates &at);
+  mlir::Value loadMasked(mlir::Value base, const PhysicalTile &tile, int64_t vector,
+                         llvm::ArrayRef<Limit> limits, llvm::ArrayRef<int64_t> offsets);
+  void storeRun(mlir::Value base, mlir::Value vector, llvm::ArrayRef<int64_t> positions,
+                int64_t offset);
+
+  // Rearrangement (CpuShuffle.cpp).
+  /// Vectors of `to` whose element at coordinates c is the element `source(c)` of `from`.
+  Values rearrange(const PhysicalTile &from, mlir::ValueRange vectors, const PhysicalTile &to,
+                   llvm::function_ref<Coordinates(Coordinates)> source);
+  mlir::LogicalResult emitReduce(ReduceOp op);
+  mlir::LogicalResult emitIota(IotaOp op);
+  mlir::LogicalResult emitSplat(SplatOp op);
+
+  // Contractions (CpuContract.cpp).
+  mlir::LogicalResult emitContract(ContractOp op);
+  mlir::LogicalResult emitIntegerContract(ContractOp op);
+
+  // Helpers.
+  const PhysicalTile &getPhysical(mlir::Type tile);
+  Values get(mlir::Value value) const { return values.find(value)->second; }
+  mlir::Value getScalar(mlir::Value value) const { return values.find(value)->second.front(); }
+  void set(mlir::Value value, mlir::ValueRange emitted) {
+    values[value].assign(emitted.begin(), emitted.end());
+  }
+  llvm::SmallVector<mlir::Type> getTypes(mlir::TypeRange types);
+  mlir::Value makeIndex(int64_t value) {
+    return mlir::arith::ConstantIndexOp::create(b, loc, value);
+  }
+  /// A constant of a scalar or vector type.
+  mlir::Value makeConstant(mlir::Type type, double value);
+  mlir::Value makeInteger(mlir::Type type, int64_t value);
+  mlir::Value shuffle(mlir::Value a, mlir::Value second, llvm::ArrayRef<int64_t> mask);
+  mlir::Value callIntrinsic(llvm::StringRef name, mlir::Type result, mlir::ValueRange operands);
+  /// Address of bytes that are zero.
+  mlir::Value getZeros();
+
+  KernelOp kernel;
+  mlir::OpBuilder &b;
+  mlir::Location loc;
+  mlir::func::FuncOp function;
+  llvm::DenseMap<mlir::Value, Values> values;
+  llvm::DenseMap<mlir::Type, std::unique_ptr<PhysicalTile>> physicals;
+  mlir::Value counts[3]; ///< tokens, outputs, sequences
+  mlir::Value blockIds[3];
+  mlir::Value zeros;
+};
+
+/// Bytes of the constant that masked loads read instead of memory outside of a view.
+inline constexpr int64_t zeroBytes = 256;
+inline constexpr llvm::StringLiteral zerosName = "ingot.zeros";
+
+} // namespace ingot::tile
+
+#endif // INGOT_PASSES_TILE_CPUEMITTER_H

@@ -1,0 +1,80 @@
+// RUN: ingot-opt %s --ingot-lower-tile-to-cpu | FileCheck %s
+
+#row = #tile.layout<register = [[0, 8]], lane = [[0, 1], [0, 2], [0, 4]]>
+#one = #tile.layout<lane = [[0, 0], [0, 0], [0, 0]]>
+#codes = #tile.layout<register = [[0, 1], [0, 2]], lane = [[1, 0], [2, 0], [4, 0]]>
+#scales = #tile.layout<lane = [[1, 0], [2, 0], [4, 0]]>
+#activations = #tile.layout<register = [[0, 1], [0, 2]], lane = [[0, 0], [0, 0], [0, 0]]>
+#transposed = #tile.layout<register = [[1, 0], [2, 0]], lane = [[0, 0], [0, 0], [0, 0]]>
+
+// A kernel has the C interface of artefacts: addresses, counts, and its place in the grid; a tile is its registers.
+// CHECK-LABEL: llvm.func @Scale(
+// CHECK-SAME: %[[ARGUMENTS:.*]]: !llvm.ptr, %[[COUNTS:.*]]: !llvm.ptr, %[[X:.*]]: i64, %{{.*}}: i64, %{{.*}}: i64)
+// CHECK: llvm.load %[[ARGUMENTS]] : !llvm.ptr -> !llvm.ptr
+// CHECK: llvm.load %[[COUNTS]] : !llvm.ptr -> i64
+// CHECK: llvm.load %{{.*}} {alignment = 4 : i64} : !llvm.ptr -> vector<8xf32>
+// CHECK: llvm.load %{{.*}} {alignment = 4 : i64} : !llvm.ptr -> vector<8xf32>
+// CHECK-COUNT-2: llvm.fmul %{{.*}} : vector<8xf32>
+// CHECK-COUNT-2: llvm.store %{{.*}} {alignment = 4 : i64} : vector<8xf32>, !llvm.ptr
+// CHECK-NOT: tile.
+tile.kernel @Scale(%a: !tile.view<[tokens, 16], f32>, %b: !tile.view<[tokens, 16], f32>) grid [tokens] {
+  %t = tile.block_id x
+  %c0 = arith.constant 0 : index
+  %x = tile.load %a[%t, %c0] : !tile.view<[tokens, 16], f32> -> tensor<1x16xf32, #row>
+  %y = arith.mulf %x, %x : tensor<1x16xf32, #row>
+  tile.store %y, %b[%t, %c0] : tensor<1x16xf32, #row>, !tile.view<[tokens, 16], f32>
+  tile.return
+}
+
+// A mask that holds by construction (one block a token, constant columns) leaves no test behind.
+// CHECK-LABEL: llvm.func @NeedlessMask(
+// CHECK-NOT: llvm.cond_br
+// CHECK-NOT: llvm.select
+// CHECK: llvm.return
+tile.kernel @NeedlessMask(%a: !tile.view<[tokens, 16], f32>, %b: !tile.view<[tokens, 16], f32>) grid [tokens] {
+  %t = tile.block_id x
+  %c0 = arith.constant 0 : index
+  %x = tile.load %a[%t, %c0] masked : !tile.view<[tokens, 16], f32> -> tensor<1x16xf32, #row>
+  tile.store %x, %b[%t, %c0] masked : tensor<1x16xf32, #row>, !tile.view<[tokens, 16], f32>
+  tile.return
+}
+
+// A masked load past the last token reads a constant of zeros, a store is skipped.
+// CHECK-LABEL: llvm.func @Mask(
+// CHECK: %[[ZEROS:.*]] = llvm.mlir.addressof @ingot.zeros
+// CHECK: llvm.select %{{.*}}, %{{.*}}, %[[ZEROS]] : i1, !llvm.ptr
+// CHECK: llvm.cond_br
+// CHECK: llvm.store
+tile.kernel @Mask(%a: !tile.view<[tokens, 16], f32>, %b: !tile.view<[tokens, 16], f32>) grid [tokens ceildiv 2] {
+  %i = tile.block_id x
+  %c2 = arith.constant 2 : index
+  %t = arith.muli %i, %c2 : index
+  %c0 = arith.constant 0 : index
+  %x = tile.load %a[%t, %c0] masked : !tile.view<[tokens, 16], f32> -> tensor<1x16xf32, #row>
+  tile.store %x, %b[%t, %c0] masked : tensor<1x16xf32, #row>, !tile.view<[tokens, 16], f32>
+  tile.return
+}
+
+// Four activations that all lanes share are one 32-bit scalar; codes and activations meet in vpmaddubsw.
+// CHECK-LABEL: llvm.func @Dot(
+// CHECK: llvm.load %{{.*}} {alignment = 1 : i64} : !llvm.ptr -> i32
+// CHECK: llvm.call_intrinsic "llvm.x86.avx2.pmadd.ub.sw"(%{{.*}}, %{{.*}}) : (vector<32xi8>, vector<32xi8>) -> vector<16xi16>
+// CHECK: llvm.call_intrinsic "llvm.x86.avx2.pmadd.wd"
+tile.kernel @Dot(%w: !tile.view<[8, 4], i8>, %a: !tile.view<[1, 4], i8>, %b: !tile.view<[8, 1], i32>) grid [] {
+  %c0 = arith.constant 0 : index
+  %c = tile.load %w[%c0, %c0] : !tile.view<[8, 4], i8> -> tensor<8x4xi8, #codes>
+  %x = tile.load %a[%c0, %c0] : !tile.view<[1, 4], i8> -> tensor<1x4xi8, #activations>
+  %t = tile.transpose %x [1, 0] : tensor<1x4xi8, #activations> -> tensor<4x1xi8, #transposed>
+  %z = arith.constant dense<0> : tensor<8x1xi32, #scales>
+  %d = tile.contract vpmaddubsw %c, %t, %z run 8 : tensor<8x4xi8, #codes>, tensor<4x1xi8, #transposed>, tensor<8x1xi32, #scales>
+  tile.store %d, %b[%c0, %c0] : tensor<8x1xi32, #scales>, !tile.view<[8, 1], i32>
+  tile.return
+}
+
+// What is not a kernel stays as it is.
+// CHECK-LABEL: func.func @main
+// CHECK: tensor.empty
+func.func @main() -> tensor<4xf32> {
+  %t = tensor.empty() : tensor<4xf32>
+  return %t : tensor<4xf32>
+}
