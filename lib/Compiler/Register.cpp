@@ -4,6 +4,7 @@
 #include "dialects/Plan/Plan.h"
 #include "dialects/Tile/Tile.h"
 #include "dialects/Transformer/Transformer.h"
+#include "ingot/Compiler/Pipeline.h"
 #include "mlir/Transforms/Passes.h"
 #include "passes/Compress/Passes.h"
 #include "passes/Fuse/Passes.h"
@@ -29,4 +30,5 @@ void ingot::registerAllPasses() {
   plan::registerPlanPasses();
   partition::registerPartitionPasses();
   tile::registerTilePasses();
+  registerStagePipelines();
 }

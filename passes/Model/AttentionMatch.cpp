@@ -307,7 +307,8 @@ LogicalResult AttentionMatch::match(const Softmax &softmax) {
       result = point;
       return success();
     }
-  for (const AxisPoint &point : ahead)
+  // Or else as far as nothing has to be transposed.
+  for (const AxisPoint &point : llvm::reverse(ahead))
     if (flatten(axes.resolveAll(point.labels)) == flatten(resultTarget)) {
       result = point;
       return success();

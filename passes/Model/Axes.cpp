@@ -235,15 +235,59 @@ static SmallVector<ReassociationIndices> groupAxes(ArrayRef<AxisList> labels) {
   return groups;
 }
 
+/// Groups of a reshape that puts every dimension of size 1 to the next that is longer, or the last.
+static SmallVector<ReassociationIndices> groupUnits(ArrayRef<AxisList> labels) {
+  SmallVector<ReassociationIndices> groups;
+  ReassociationIndices units;
+  for (auto [dim, list] : llvm::enumerate(labels)) {
+    units.push_back(dim);
+    if (!list.empty())
+      groups.push_back(std::exchange(units, {}));
+  }
+  llvm::append_range(groups.back(), units);
+  return groups;
+}
+
+static AxisLabels dropUnits(ArrayRef<AxisList> labels) {
+  return AxisLabels(
+      llvm::make_filter_range(labels, [](const AxisList &list) { return !list.empty(); }));
+}
+
 FailureOr<Value> Axes::reorder(OpBuilder &builder, Location loc, const AxisPoint &point,
                                ArrayRef<AxisList> target) {
   AxisLabels from = resolveAll(point.labels);
   Value value = point.value;
   if (ArrayRef(from) == target)
     return value;
-  auto isUnit = [](const AxisList &list) { return list.empty(); };
-  if (llvm::any_of(from, isUnit) || llvm::any_of(target, isUnit))
+  AxisLabels longer = dropUnits(from), longerTarget = dropUnits(target);
+  if (longer.empty() || longerTarget.empty())
     return failure();
+  if (longer.size() != from.size())
+    value = tensor::CollapseShapeOp::create(builder, loc, value, groupUnits(from));
+  FailureOr<Value> reordered = reorderLonger(builder, loc, {value, longer}, longerTarget);
+  if (failed(reordered) || longerTarget.size() == target.size())
+    return reordered;
+  auto type = cast<RankedTensorType>(reordered->getType());
+  SmallVector<int64_t> shape;
+  SmallVector<OpFoldResult> sizes;
+  int64_t next = 0;
+  for (const AxisList &list : target) {
+    shape.push_back(list.empty() ? 1 : type.getDimSize(next));
+    sizes.push_back(list.empty() ? builder.getIndexAttr(1)
+                                 : tensor::getMixedSize(builder, loc, *reordered, next));
+    next += !list.empty();
+  }
+  return tensor::ExpandShapeOp::create(builder, loc, type.clone(shape), *reordered,
+                                       groupUnits(target), sizes)
+      .getResult();
+}
+
+FailureOr<Value> Axes::reorderLonger(OpBuilder &builder, Location loc, const AxisPoint &point,
+                                     ArrayRef<AxisList> target) {
+  const AxisLabels &from = point.labels;
+  Value value = point.value;
+  if (ArrayRef(from) == target)
+    return value;
   auto type = cast<RankedTensorType>(value.getType());
   AxisList order = flatten(from), wanted = flatten(target);
   if (order.size() != wanted.size() ||

@@ -71,6 +71,11 @@ private:
                                           llvm::ArrayRef<mlir::ReassociationIndices> groups,
                                           mlir::Value ungrouped);
 
+  /// `reorder` without dimensions of size 1.
+  llvm::FailureOr<mlir::Value> reorderLonger(mlir::OpBuilder &builder, mlir::Location loc,
+                                             const AxisPoint &point,
+                                             llvm::ArrayRef<AxisList> target);
+
   llvm::SmallVector<Axis> axes;
 };
 

@@ -84,6 +84,8 @@ void Sizes::unite(unsigned a, unsigned b, Operation *at) {
 
 void Sizes::reportContradiction(const State &a, const State &b, Operation *at) {
   hasContradiction = true;
+  if (std::exchange(reported, at) == at)
+    return;
   auto describe = [](const State &state) {
     if (state.number)
       return std::to_string(*state.number);

@@ -79,6 +79,7 @@ private:
   llvm::SmallVector<unsigned> parents;
   llvm::SmallVector<State> states;
   bool hasContradiction = false;
+  mlir::Operation *reported = nullptr; ///< the last op with a contradiction: one error says enough
 };
 
 } // namespace ingot::model
