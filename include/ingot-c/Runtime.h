@@ -127,7 +127,7 @@ const char *ingotModelTarget(const IngotModel *model);
 const char *ingotModelDevice(const IngotModel *model);
 uint32_t ingotModelThreads(const IngotModel *model);
 /** Measures the machine, which takes about a second: bytes read and float32 operations in a second.
-   No step of the model's sessions may run meanwhile. */
+   Other work on the machine disturbs it. */
 IngotError *ingotModelMeasureDevice(const IngotModel *model, double *bytesPerSecond,
                                     double *operationsPerSecond);
 

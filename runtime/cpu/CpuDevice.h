@@ -2,7 +2,7 @@
 //
 // Memory is the host's, weights are used where they are mapped, code is an ELF shared object that
 // the dynamic loader takes from a memory file, a queue runs what it is given at once on the worker
-// pool. Queues of one device share its pool: one thread uses a device at a time.
+// pool. Queues of one device share its pool and wait for each other.
 //
 //===------------------------------------------------------------------------------------------===//
 

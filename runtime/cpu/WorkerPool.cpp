@@ -70,6 +70,7 @@ void WorkerPool::run(std::span<const Launch> launches, const int64_t *counts,
                      uint64_t *nanoseconds) {
   if (launches.empty())
     return;
+  std::lock_guard lock(runMutex);
   job = {launches, counts, nanoseconds};
   // Release: a worker that sees the new number sees `job`, and what the caller wrote for the
   // kernels. No worker can still be reading the last job: each copied it before its first barrier,

@@ -6,7 +6,7 @@
 // then sleeping in the kernel, since the machine may be shared. Which worker runs which block is
 // not determined, and must not matter: blocks of a launch write disjoint memory.
 //
-// One thread calls `run` at a time.
+// Threads that call `run` at the same time wait for each other.
 //
 //===------------------------------------------------------------------------------------------===//
 
@@ -16,6 +16,7 @@
 #include "runtime/core/Device.h"
 
 #include <atomic>
+#include <mutex>
 #include <thread>
 #include <vector>
 
@@ -71,6 +72,7 @@ private:
   alignas(64) std::atomic<uint32_t> arrived{0}; ///< workers that wait at the barrier
   alignas(64) std::atomic<uint32_t> phase{0};   ///< barriers passed
   alignas(64) std::atomic<uint32_t> jobNumber{0}; ///< jobs handed out
+  std::mutex runMutex;                            ///< held by the caller whose job it is
   alignas(64) Job job;                            ///< of jobNumber
   bool stopping = false;                          ///< belongs to job
   bool spin = true;

@@ -8,6 +8,7 @@
 #include <gtest/gtest.h>
 #include <map>
 #include <random>
+#include <thread>
 
 using namespace ingot;
 using namespace ingot::runtime;
@@ -193,6 +194,30 @@ TEST_F(SessionTest, TheProfileCountsTheLaunchesOfTheEntryThatServed) {
   for (const CommandTime &time : session->getProfile())
     launches.push_back(time.launches);
   EXPECT_EQ(launches, (std::vector<uint64_t>{2, 0, 6, 6, 0, 2, 1, 0, 3, 3, 0, 1}));
+}
+
+TEST_F(SessionTest, SessionsOfSeveralThreadsShareTheDevice) {
+  std::vector<std::thread> threads;
+  for (int32_t t = 0; t < 3; ++t)
+    threads.emplace_back([&, t] {
+      std::unique_ptr<Session> own = std::move(*Session::create(*model));
+      SequenceId s = *own->addSequence();
+      std::vector<int32_t> history;
+      for (int32_t i = 0; i < 300; ++i) {
+        if (history.size() == size_t(Toy::maxContext)) {
+          ASSERT_TRUE(own->truncateSequence(s, 0).ok());
+          history.clear();
+        }
+        int32_t token = (i * 7 + t) % Toy::vocabulary;
+        history.push_back(token);
+        SequenceTokens part{s, {&token, 1}, 1};
+        Result<StepOutput> output = own->step({&part, 1});
+        ASSERT_TRUE(output.ok()) << output.message();
+        ASSERT_EQ(output->logits[0], Toy::predict(history));
+      }
+    });
+  for (std::thread &thread : threads)
+    thread.join();
 }
 
 TEST_F(SessionTest, MemoryIsWhatThePlanSays) {
