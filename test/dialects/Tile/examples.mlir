@@ -1,0 +1,124 @@
+// The examples of the ops' documentation parse and verify as they stand there.
+
+// RUN: ingot-opt %s --split-input-file
+// RUN: %python %source/test/dialects/examples.py %source Tile
+
+// 8 rows in 8 lanes, columns in registers.
+#l = #tile.layout<register = [[0, 1], [0, 2], [0, 4], [0, 8], [0, 16]], lane = [[1, 0], [2, 0], [4, 0]]>
+#s = #tile.layout<lane = [[1, 0], [2, 0], [4, 0]]>
+tile.kernel @Rows(%a: !tile.view<[tokens, 64], f32>) grid [tokens] {
+  %c0 = arith.constant 0 : index
+  %x = tile.load %a[%c0, %c0] : !tile.view<[tokens, 64], f32> -> tensor<8x32xf32, #l>
+  %y = tile.reduce add %x dim 1 : tensor<8x32xf32, #l> -> tensor<8x1xf32, #s>
+  %z = tile.broadcast %y : tensor<8x1xf32, #s> -> tensor<8x32xf32, #l>
+  tile.return
+}
+
+// -----
+
+#l = #tile.layout<lane = [[1, 0], [2, 0], [4, 0]]>
+tile.kernel @Scalars(%table: !tile.view<[sequences, 512], i32>, %scales: !tile.view<[tokens, 18], f32>) grid [tokens] {
+  %s = tile.block_id x
+  %c = arith.constant 1.0 : f32
+  %page = tile.read %table[%s, %s] : !tile.view<[sequences, 512], i32> -> i32
+  tile.write %c, %scales[%s, %s] : f32, !tile.view<[tokens, 18], f32>
+  %t = tile.splat %c : f32 -> tensor<8x1xf32, #l>
+  tile.return
+}
+
+// -----
+
+#l = #tile.layout<register = [[0, 8]], lane = [[0, 1], [0, 2], [0, 4]]>
+tile.kernel @Numbers() grid [1] {
+  %i = tile.iota dim 1 : tensor<1x16xi32, #l>
+  tile.return
+}
+
+// -----
+
+#l = #tile.layout<register = [[0, 8], [0, 16], [0, 32]], lane = [[0, 1], [0, 2], [0, 4]]>
+tile.kernel @Neighbours() grid [1] {
+  %x = arith.constant dense<1.0> : tensor<1x64xf32, #l>
+  %y = tile.exchange %x dim 1 distance 1 : tensor<1x64xf32, #l>
+  tile.return
+}
+
+// -----
+
+#a = #tile.layout<register = [[0, 1], [0, 2]], lane = [[1, 0], [2, 0], [4, 0]]>
+#b = #tile.layout<register = [[1, 0], [2, 0]], lane = [[0, 1], [0, 2], [0, 4]]>
+tile.kernel @Transposed() grid [1] {
+  %x = arith.constant dense<1.0> : tensor<8x4xf32, #a>
+  %y = tile.transpose %x [1, 0] : tensor<8x4xf32, #a> -> tensor<4x8xf32, #b>
+  tile.return
+}
+
+// -----
+
+#a = #tile.layout<register = [[0, 4, 0], [0, 8, 0], [0, 16, 0]], lane = [[0, 0, 1], [0, 1, 0], [0, 2, 0]]>
+#b = #tile.layout<register = [[0, 8], [0, 16], [0, 32]], lane = [[0, 1], [0, 2], [0, 4]]>
+tile.kernel @Relabelled() grid [1] {
+  %x = arith.constant dense<1.0> : tensor<1x32x2xf32, #a>
+  %y = tile.reshape %x : tensor<1x32x2xf32, #a> -> tensor<1x64xf32, #b>
+  tile.return
+}
+
+// -----
+
+#lanes = #tile.layout<lane = [[0, 1], [0, 2], [0, 4]]>
+#replicated = #tile.layout<register = [[0, 1], [0, 2], [0, 4]], lane = [[0, 0], [0, 0], [0, 0]]>
+tile.kernel @Converted() grid [1] {
+  %x = arith.constant dense<1.0> : tensor<1x8xf32, #lanes>
+  %y = tile.convert_layout %x : tensor<1x8xf32, #lanes> -> tensor<1x8xf32, #replicated>
+  tile.return
+}
+
+// -----
+
+#a = #tile.layout<register = [[0, 1], [0, 2], [0, 4], [0, 8], [0, 16]], lane = [[1, 0], [2, 0], [4, 0]]>
+#b = #tile.layout<register = [[1, 0], [2, 0], [4, 0], [8, 0], [16, 0]], lane = [[0, 0], [0, 0], [0, 0]]>
+#c = #tile.layout<lane = [[1, 0], [2, 0], [4, 0]]>
+tile.kernel @Dot() grid [1] {
+  %codes = arith.constant dense<1> : tensor<8x32xi8, #a>
+  %x = arith.constant dense<1> : tensor<32x1xi8, #b>
+  %acc = arith.constant dense<0> : tensor<8x1xi32, #c>
+  %y = tile.contract vpmaddubsw %codes, %x, %acc run 8 : tensor<8x32xi8, #a>, tensor<32x1xi8, #b>, tensor<8x1xi32, #c>
+  tile.return
+}
+
+// -----
+
+#row = #tile.layout<register = [[0, 8], [0, 16], [0, 32]], lane = [[0, 1], [0, 2], [0, 4]]>
+tile.kernel @Add(%a: !tile.view<[tokens, 64], f32>, %b: !tile.view<[tokens, 64], f32>) grid [tokens] {
+  %t = tile.block_id x
+  %c0 = arith.constant 0 : index
+  %x = tile.load %a[%t, %c0] : !tile.view<[tokens, 64], f32> -> tensor<1x64xf32, #row>
+  %y = arith.addf %x, %x : tensor<1x64xf32, #row>
+  tile.store %y, %b[%t, %c0] : tensor<1x64xf32, #row>, !tile.view<[tokens, 64], f32>
+  tile.return
+}
+
+// -----
+
+#l = #tile.layout<register = [[1, 0], [2, 0]], lane = [[0, 1], [0, 2], [0, 4]]>
+tile.kernel @Edges(%a: !tile.view<[tokens, 64], f32>) grid [tokens] {
+  %k = arith.constant 0 : index
+  %x = tile.load %a[%k, %k] masked : !tile.view<[tokens, 64], f32> -> tensor<4x8xf32, #l>
+  tile.store %x, %a[%k, %k] masked : tensor<4x8xf32, #l>, !tile.view<[tokens, 64], f32>
+  tile.return
+}
+
+// -----
+
+#l = #tile.layout<register = [[1, 0], [2, 0], [4, 0], [8, 0], [16, 0], [32, 0], [0, 8], [0, 16], [0, 32]],
+                  lane = [[0, 1], [0, 2], [0, 4]]>
+tile.kernel @Asynchronous(%a: !tile.view<[tokens, 576], f16>) grid [tokens ceildiv 64] {
+  %c0 = arith.constant 0 : index
+  %acc = arith.constant dense<0.0> : tensor<64x64xf32, #l>
+  %s = tile.alloc : !tile.view<[64, 64], f16, shared>
+  %t = tile.copy_async %a[%c0, %c0] to %s[%c0, %c0] [64, 64]
+      : !tile.view<[tokens, 576], f16> to !tile.view<[64, 64], f16, shared>
+  %acc1 = tile.wait %t (%acc : tensor<64x64xf32, #l>)
+  tile.wait %t
+  tile.return
+}
