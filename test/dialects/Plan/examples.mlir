@@ -43,10 +43,11 @@ plan.program @model
   plan.weight @w29 at 126976 bytes 4096 [32, 32] "f32" packing "plain" sources ["w29"]
   plan.cache @kv at 0 layers 30 of 65536 bytes
   plan.kernel @embed family "Embedding" arguments 3
+  plan.kernel @embed_two family "Embedding" arguments 4
   plan.kernel @project family "Linear" arguments 2 cost <weight_bytes = 4096, bytes_per_row = 128, operations_per_row = 2048, tokens>
   plan.kernel @append family "Append" arguments 3
   plan.entry @prompt tokens 1 to 63 {
-    plan.launch @embed grid [tokens, 1, 1] (token_ids, @table, out @hidden)
+    plan.launch @embed_two grid [tokens, 1, 1] (token_ids, @table, out @hidden, out @keys)
     plan.loop 30 {
       plan.launch @project grid [tokens, 1, 1] (@w0 step 4096, inout @hidden)
     }
