@@ -142,20 +142,3 @@ PlanTables Encoder::run() {
 }
 
 PlanTables artifact::encodePlan(plan::ProgramOp program) { return Encoder(program).run(); }
-
-llvm::json::Object artifact::describeMemory(plan::ProgramOp program) {
-  llvm::json::Array buffers;
-  uint64_t weightBytes = 0;
-  for (auto buffer : program.getOps<plan::BufferOp>())
-    buffers.push_back(llvm::json::Object{{"name", buffer.getSymName()},
-                                         {"offset", buffer.getOffset()},
-                                         {"bytes", buffer.getBytes()},
-                                         {"first", buffer.getFirst()},
-                                         {"last", buffer.getLast()}});
-  for (auto weight : program.getOps<plan::WeightOp>())
-    weightBytes = std::max<uint64_t>(weightBytes, weight.getOffset() + weight.getBytes());
-  return llvm::json::Object{{"arena_bytes", program.getArenaBytes()},
-                            {"cache_bytes", program.getCacheBytes()},
-                            {"weight_bytes", weightBytes},
-                            {"buffers", std::move(buffers)}};
-}

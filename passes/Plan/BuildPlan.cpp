@@ -58,6 +58,7 @@ private:
   void emitKernels(OpBuilder &builder);
   void emitCommands(OpBuilder &builder);
   void emitLaunch(OpBuilder &builder, const PlannedCommand &command);
+  std::string getLayer(const PlannedCommand &command);
   Attribute getArgument(const PlannedCommand &command, unsigned number);
   int64_t getAddress(const StepArgument &argument);
   int64_t getCacheBytes();
@@ -284,6 +285,16 @@ static ExtentAttr convertExtent(tile::ExtentAttr extent) {
                          extent.getAddend(), extent.getDivisor());
 }
 
+/// Where a launch comes from: "blk.3", or "blk.0..blk.29" for all iterations of a loop.
+std::string Planner::getLayer(const PlannedCommand &command) {
+  std::string first = step.launches[command.launch].layer;
+  if (!command.loop)
+    return first;
+  unsigned distance = (command.loop->iterations - 1) * command.loop->count;
+  const std::string &last = step.launches[command.launch + distance].layer;
+  return first == last ? first : first + ".." + last;
+}
+
 void Planner::emitLaunch(OpBuilder &builder, const PlannedCommand &command) {
   StepLaunch &launch = step.launches[command.launch];
   SmallVector<Attribute> grid, arguments;
@@ -293,7 +304,7 @@ void Planner::emitLaunch(OpBuilder &builder, const PlannedCommand &command) {
     arguments.push_back(getArgument(command, i));
   LaunchOp::create(builder, launch.op.getLoc(), launch.kernel.getSymName(),
                    builder.getArrayAttr(grid), builder.getArrayAttr(arguments),
-                   builder.getStringAttr(launch.layer));
+                   builder.getStringAttr(getLayer(command)));
 }
 
 /// Bytes from the start of what the argument names, for weights from the start of their section.

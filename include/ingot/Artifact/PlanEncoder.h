@@ -10,15 +10,11 @@
 
 #include "dialects/Plan/Plan.h"
 #include "ingot/Artifact/ArtifactWriter.h"
-#include "llvm/Support/JSON.h"
+#include "ingot/Artifact/Card.h"
 
 namespace ingot::artifact {
 
 PlanTables encodePlan(plan::ProgramOp program);
-
-/// The memory of the largest step, for the card: arena, cache and weights in bytes, buffers with
-/// lifetimes.
-llvm::json::Object describeMemory(plan::ProgramOp program);
 
 } // namespace ingot::artifact
 

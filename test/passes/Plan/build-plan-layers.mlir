@@ -27,7 +27,7 @@
 // CHECK:         plan.weight @norm1 at 50176 bytes 256
 // CHECK:         plan.loop 2 {
 // CHECK-NEXT:      plan.launch @Attend grid [tokens, 1, 1] (@Gather.out, @"q0+k0" step 6784, @rope_table, positions, sequence_of, page_table,
-// CHECK-SAME:        inout @kv_cache step 24576, inout @kv_cache + 12288 step 24576, out @Attend.out) layer "layer"
+// CHECK-SAME:        inout @kv_cache step 24576, inout @kv_cache + 12288 step 24576, out @Attend.out) layer "blk.0..blk.1"
 // CHECK-NEXT:      plan.launch @Project grid [tokens, 1, 1] (@Attend.out, @norm0 step 6784, inout @Gather.out)
 // CHECK-NEXT:    }
 // CHECK:         plan.launch @Head grid [outputs, 1, 1] (@Gather.out, output_rows, @embd, out @Head.out) layer "two"
@@ -80,9 +80,9 @@ module {
     %n1 = transformer.get_weight @norm1 : !norm
     %x = tile.launch @Gather(%ids, %embd) : (tensor<?xi32>, !embd) -> tensor<?x64xf32>
     %x1, %cache1 = call @layer(%x, %batch, %cache, %c0, %rope, %q0, %k0, %n0)
-        : (tensor<?x64xf32>, !transformer.ragged, !kv, index, !rope, !q, !k, !norm) -> (tensor<?x64xf32>, !kv)
+        : (tensor<?x64xf32>, !transformer.ragged, !kv, index, !rope, !q, !k, !norm) -> (tensor<?x64xf32>, !kv) loc("blk.0")
     %x2, %cache2 = call @layer(%x1, %batch, %cache1, %c1, %rope, %q1, %k1, %n1)
-        : (tensor<?x64xf32>, !transformer.ragged, !kv, index, !rope, !q, !k, !norm) -> (tensor<?x64xf32>, !kv)
+        : (tensor<?x64xf32>, !transformer.ragged, !kv, index, !rope, !q, !k, !norm) -> (tensor<?x64xf32>, !kv) loc("blk.1")
     %y = tile.launch @Head(%x2, %rows, %embd) : (tensor<?x64xf32>, tensor<?xi32>, !embd) -> tensor<?x128xf32>
     return %y, %cache2 : tensor<?x128xf32>, !kv
   }

@@ -112,12 +112,4 @@ TEST_F(PlanEncoder, TheRuntimeReadsThePlan) {
   EXPECT_EQ(plan.kernels[0].costCount, format::noCount);
 }
 
-TEST_F(PlanEncoder, TheCardTellsTheMemory) {
-  llvm::json::Object memory = describeMemory(getProgram());
-  EXPECT_EQ(memory.getInteger("arena_bytes"), 8192);
-  EXPECT_EQ(memory.getInteger("weight_bytes"), 6144);
-  ASSERT_EQ(memory.getArray("buffers")->size(), 2u);
-  EXPECT_EQ((*memory.getArray("buffers"))[1].getAsObject()->getString("name"), "logits");
-}
-
 } // namespace
