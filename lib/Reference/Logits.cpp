@@ -6,6 +6,8 @@
 
 #include "ingot/Reference/Logits.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
+#include <cmath>
+#include <numeric>
 
 using namespace mlir;
 using namespace ingot;
@@ -48,26 +50,44 @@ static std::vector<Datum> makeRaggedInputs(ArrayRef<Sequence> sequences,
           Tensor({rowCount}, std::move(rows))};
 }
 
-FailureOr<Tensor> reference::computeLogits(ModuleOp module, ArrayRef<Sequence> sequences,
-                                           const WeightStore &weights, unsigned threads) {
-  func::FuncOp entry;
+static FailureOr<func::FuncOp> findEntry(ModuleOp module) {
   for (auto function : module.getOps<func::FuncOp>())
     if (function->hasAttr("transformer.entry"))
-      entry = function;
-  if (!entry)
-    return module.emitError("there is no function with the attribute 'transformer.entry'");
-  std::vector<Datum> inputs;
-  auto types = entry.getArgumentTypes();
-  auto *cache = llvm::find_if(types, llvm::IsaPred<transformer::KVCacheType>);
-  if (cache == types.end())
-    inputs = makeDenseInputs(sequences);
-  else
-    inputs = makeRaggedInputs(sequences, cast<transformer::KVCacheType>(*cache));
+      return function;
+  return module.emitError("there is no function with the attribute 'transformer.entry'");
+}
+
+/// The type of the entry's cache; null for the dense form.
+static transformer::KVCacheType findCache(func::FuncOp entry) {
+  for (Type type : entry.getArgumentTypes())
+    if (auto cache = dyn_cast<transformer::KVCacheType>(type))
+      return cache;
+  return nullptr;
+}
+
+/// The results of the entry, of which the first is logits.
+static FailureOr<std::vector<Datum>> runStep(func::FuncOp entry, ArrayRef<Datum> inputs,
+                                             const WeightStore &weights, unsigned threads) {
+  auto module = entry->getParentOfType<ModuleOp>();
   auto results = runEntry(module, entry.getSymName(), inputs, weights, threads);
   if (failed(results))
     return failure();
-  if (results->empty() || !std::holds_alternative<Tensor>(results->front()))
+  auto *logits = results->empty() ? nullptr : std::get_if<Tensor>(&results->front());
+  if (!logits || !logits->holds<float>() || logits->rank() != 2)
     return entry.emitError("expected the first result to be the logits");
+  return results;
+}
+
+FailureOr<Tensor> reference::computeLogits(ModuleOp module, ArrayRef<Sequence> sequences,
+                                           const WeightStore &weights, unsigned threads) {
+  auto entry = findEntry(module);
+  if (failed(entry))
+    return failure();
+  auto cache = findCache(*entry);
+  auto inputs = cache ? makeRaggedInputs(sequences, cache) : makeDenseInputs(sequences);
+  auto results = runStep(*entry, inputs, weights, threads);
+  if (failed(results))
+    return failure();
   return std::get<Tensor>(results->front());
 }
 
@@ -75,4 +95,69 @@ FailureOr<Tensor> reference::computeLogits(ModuleOp module, ArrayRef<int32_t> to
                                            ArrayRef<int32_t> rows, const WeightStore &weights,
                                            unsigned threads) {
   return computeLogits(module, Sequence{tokens, rows}, weights, threads);
+}
+
+FailureOr<Tensor> reference::computeLogitsInChunks(ModuleOp module, ArrayRef<int32_t> tokens,
+                                                   int64_t chunk, const WeightStore &weights,
+                                                   unsigned threads) {
+  auto entry = findEntry(module);
+  if (failed(entry))
+    return failure();
+  auto type = findCache(*entry);
+  if (!type || entry->getNumResults() != 2)
+    return entry->emitError("expected an entry that takes and returns a cache");
+  Datum cache = Cache(type);
+  std::vector<float> logits;
+  int64_t vocabulary = 0, count = tokens.size();
+  for (int64_t first = 0; first < count; first += chunk) {
+    int64_t size = std::min(chunk, count - first);
+    Ragged batch{std::vector<int32_t>(size, 0), std::vector<int32_t>(size)};
+    std::iota(batch.positions.begin(), batch.positions.end(), first);
+    std::vector<int32_t> rows(size);
+    std::iota(rows.begin(), rows.end(), 0);
+    auto results = runStep(*entry,
+                           {Tensor({size}, tokens.slice(first, size).vec()), std::move(batch),
+                            cache, Tensor({size}, std::move(rows))},
+                           weights, threads);
+    if (failed(results))
+      return failure();
+    auto &step = std::get<Tensor>(results->front());
+    llvm::append_range(logits, step.floats());
+    vocabulary = step.dim(1);
+    cache = results->back();
+  }
+  return Tensor({count, vocabulary}, std::move(logits));
+}
+
+/// Logarithm of the sum of exponentials.
+static double logSumExp(ArrayRef<float> row) {
+  double largest = *llvm::max_element(row), sum = 0;
+  for (float value : row)
+    sum += std::exp(value - largest);
+  return largest + std::log(sum);
+}
+
+LogitsDistance reference::compareLogits(ArrayRef<float> logits, ArrayRef<float> truth,
+                                        int64_t vocabulary) {
+  LogitsDistance result = {};
+  double sum = 0, squares = 0;
+  int64_t rows = truth.size() / vocabulary;
+  for (int64_t index = 0; index < rows; ++index) {
+    auto row = logits.slice(index * vocabulary, vocabulary),
+         trueRow = truth.slice(index * vocabulary, vocabulary);
+    double norm = logSumExp(row), trueNorm = logSumExp(trueRow);
+    for (auto [value, trueValue] : llvm::zip_equal(row, trueRow)) {
+      result.largest = std::max(result.largest, std::fabs(double(value) - trueValue));
+      result.divergence +=
+          std::exp(trueValue - trueNorm) * ((trueValue - trueNorm) - (value - norm)) / double(rows);
+      sum += trueValue;
+      squares += double(trueValue) * trueValue;
+    }
+    bool agrees =
+        llvm::max_element(row) - row.begin() == llvm::max_element(trueRow) - trueRow.begin();
+    result.agreement += agrees / double(rows);
+  }
+  double mean = sum / double(truth.size());
+  result.largest /= std::sqrt(squares / double(truth.size()) - mean * mean);
+  return result;
 }

@@ -29,6 +29,23 @@ struct Sequence {
 llvm::FailureOr<Tensor> computeLogits(mlir::ModuleOp module, llvm::ArrayRef<Sequence> sequences,
                                       const WeightStore &weights, unsigned threads = 0);
 
+/// As `computeLogits` for all tokens of one sequence, in steps of at most `chunk` tokens that share
+/// the cache; for entries of the ragged form.
+llvm::FailureOr<Tensor> computeLogitsInChunks(mlir::ModuleOp module, llvm::ArrayRef<int32_t> tokens,
+                                              int64_t chunk, const WeightStore &weights,
+                                              unsigned threads = 0);
+
+/// How far logits are from others that are taken as true.
+struct LogitsDistance {
+  double largest;    ///< largest difference over the deviation of the true logits
+  double divergence; ///< Kullback-Leibler, mean over the rows, in nats
+  double agreement;  ///< share of rows with the same largest logit
+};
+
+/// Both are [rows, vocabulary], flattened.
+LogitsDistance compareLogits(llvm::ArrayRef<float> logits, llvm::ArrayRef<float> truth,
+                             int64_t vocabulary);
+
 } // namespace ingot::reference
 
 #endif // INGOT_REFERENCE_LOGITS_H

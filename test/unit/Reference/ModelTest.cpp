@@ -19,16 +19,8 @@ using namespace ingot::reference;
 
 static constexpr double tolerance = 2e-5;
 
-/// max |a - b| over the deviation of b.
-static double distance(llvm::ArrayRef<float> a, llvm::ArrayRef<float> b) {
-  double largest = 0, sum = 0, squares = 0;
-  for (auto [x, y] : llvm::zip_equal(a, b)) {
-    largest = std::max(largest, std::fabs(double(x) - y));
-    sum += y;
-    squares += double(y) * y;
-  }
-  double mean = sum / double(b.size());
-  return largest / std::sqrt(squares / double(b.size()) - mean * mean);
+static double distance(const Tensor &logits, llvm::ArrayRef<float> truth) {
+  return compareLogits(logits.floats(), truth, logits.dim(1)).largest;
 }
 
 namespace {
@@ -65,7 +57,7 @@ TEST_P(ModelTest, LogitsAreThoseOfTransformers) {
   auto logits =
       computeLogits(*fixture.model->module, fixture.tokens, fixture.rows, *fixture.model->weights);
   ASSERT_TRUE(succeeded(logits));
-  EXPECT_LT(distance(logits->floats(), fixture.logits), tolerance);
+  EXPECT_LT(distance(*logits, fixture.logits), tolerance);
 }
 
 TEST_P(ModelTest, APaddedBatchGivesTheSameLogits) {
@@ -109,6 +101,27 @@ TEST(ModelFeatures, SwitchingOffAnyOneMovesTheLogits) {
     changed->walk([&](mlir::Operation *op) { removeFeature(op, feature); });
     auto logits = computeLogits(*changed, fixture.tokens, fixture.rows, *fixture.model->weights);
     ASSERT_TRUE(succeeded(logits));
-    EXPECT_GT(distance(logits->floats(), fixture.logits), 100 * tolerance) << feature.str();
+    EXPECT_GT(distance(*logits, fixture.logits), 100 * tolerance) << feature.str();
   }
+}
+
+TEST(CompareLogits, HasItsKnownValues) {
+  // One row agrees; in the other two tokens of probability 1/2 became 3/4 and 1/4.
+  std::vector<float> truth = {0, 1, 0, 0}, logits = {2, 3, std::log(3.0f), 0};
+  auto distance = compareLogits(logits, truth, /*vocabulary=*/2);
+  EXPECT_NEAR(distance.divergence, (0.5 * std::log(0.5 / 0.75) + 0.5 * std::log(0.5 / 0.25)) / 2,
+              1e-7);
+  EXPECT_NEAR(distance.largest, 2 / std::sqrt(0.1875), 1e-7);
+  EXPECT_EQ(distance.agreement, 1.0);
+  EXPECT_EQ(compareLogits({0, 1}, {1, 0}, 2).agreement, 0.0);
+}
+
+TEST(Chunks, AreForEntriesWithACache) {
+  Fixture fixture("tiny-tied");
+  ASSERT_TRUE(fixture.model);
+  mlir::ScopedDiagnosticHandler handler(&fixture.context, [](mlir::Diagnostic &diagnostic) {
+    EXPECT_EQ(diagnostic.str(), "expected an entry that takes and returns a cache");
+  });
+  EXPECT_TRUE(failed(
+      computeLogitsInChunks(*fixture.model->module, fixture.tokens, 4, *fixture.model->weights)));
 }
