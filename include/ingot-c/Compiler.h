@@ -1,0 +1,84 @@
+/*===- Compiler.h - The C interface of the compiler ----------------------------------------------===*\
+|*
+|* Casts a checkpoint into model.ingot from any language. Plain C99. The library is
+libIngotCompiler.so; programs that
+|* only run models do not need it, and those that sometimes compile may load it when they have to
+(as `ingot` does).
+|*
+|*   IngotCompilerOptions options = INGOT_COMPILER_OPTIONS_INIT;
+|*   options.source = "model.gguf"; options.output = "model.ingot";
+|*   char *error = ingotCompilerCompile(&options);
+|*   if (error) { puts(error); ingotCompilerFree(error); return 1; }
+|*
+\*===--------------------------------------------------------------------------------------------===*/
+
+#ifndef INGOT_C_COMPILER_H
+#define INGOT_C_COMPILER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/** Raised when something is added; what exists stays. */
+#define INGOT_COMPILER_API_VERSION 1
+uint32_t ingotCompilerApiVersion(void);
+
+/** `fraction` is of the whole compilation, from 0 to 1; `stage` as in --stop-after. */
+typedef void (*IngotCompilerProgress)(void *user, const char *stage, double fraction);
+/** A decision of the compiler, one line of text: "passed fuse blk.0 ...". `kind` is passed, missed
+ * or analysis. */
+typedef void (*IngotCompilerRemark)(void *user, const char *kind, const char *stage,
+                                    const char *text);
+
+typedef struct {
+  size_t size;
+  const char *source; /**< a .gguf file */
+  const char *output; /**< written under a temporary name and renamed; NULL or "-": standard output,
+                         with `stopAfter` */
+  const char *const *targets; /**< "cpu:x86-64-v3", ...; none: that one */
+  size_t targetCount;
+  uint64_t maxContext;     /**< tokens of one sequence; 0: the model's, at most 8192 */
+  uint64_t maxBatch;       /**< sequences of one step; 0: 1 */
+  uint64_t maxStepTokens;  /**< tokens of one step; 0: 256; longer prompts come in chunks */
+  const char *kvFormat;    /**< "f16" or "f32"; NULL: f16 */
+  const char *activations; /**< "auto", "int8" or "float"; NULL: auto */
+  const char *stopAfter;   /**< a stage: its IR (assembly for target) is the output; NULL: all */
+  uint32_t threads;        /**< 0: one for each core that this process may use */
+  IngotCompilerProgress progress; /**< may be NULL */
+  IngotCompilerRemark remark;     /**< may be NULL */
+  void *user;                     /**< handed to the callbacks, which run in the calling thread */
+} IngotCompilerOptions;
+
+#define INGOT_COMPILER_OPTIONS_INIT                                                                \
+  {sizeof(IngotCompilerOptions),                                                                   \
+   NULL,                                                                                           \
+   NULL,                                                                                           \
+   NULL,                                                                                           \
+   0,                                                                                              \
+   0,                                                                                              \
+   0,                                                                                              \
+   0,                                                                                              \
+   NULL,                                                                                           \
+   NULL,                                                                                           \
+   NULL,                                                                                           \
+   0,                                                                                              \
+   NULL,                                                                                           \
+   NULL,                                                                                           \
+   NULL}
+
+/** NULL, or one sentence that says what is wrong; free it with `ingotCompilerFree`. Nothing is left
+ * half-written. */
+char *ingotCompilerCompile(const IngotCompilerOptions *options);
+void ingotCompilerFree(char *text);
+/** The names of the stages, in order; the last is followed by NULL. */
+const char *const *ingotCompilerStages(void);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif /* INGOT_C_COMPILER_H */

@@ -1,0 +1,348 @@
+//===- Compile.cpp - From a checkpoint to model.ingot -----------------------------------------===//
+//
+// The driver of the stages: checks the request, runs them, shows progress, collects remarks, and
+// turns diagnostics of MLIR into the one sentence that the user reads.
+//
+//===------------------------------------------------------------------------------------------===//
+
+#include "ingot/Compiler/Compile.h"
+#include "dialects/Plan/Plan.h"
+#include "ingot/Artifact/ArtifactWriter.h"
+#include "ingot/Artifact/PlanEncoder.h"
+#include "ingot/Artifact/WeightPacker.h"
+#include "ingot/Compiler/Register.h"
+#include "ingot/Import/Import.h"
+#include "ingot/Target/Cpu.h"
+#include "mlir/IR/AsmState.h"
+#include "mlir/Pass/PassManager.h"
+#include "mlir/Support/Timing.h"
+#include "passes/Tile/Passes.h"
+#include "llvm/Support/FileSystem.h"
+#include "llvm/Support/JSON.h"
+#include "llvm/Support/Threading.h"
+#include "llvm/Support/raw_ostream.h"
+
+using namespace mlir;
+using namespace ingot;
+
+namespace {
+
+llvm::Error makeError(const llvm::Twine &text) {
+  return llvm::createStringError(llvm::inconvertibleErrorCode(), text);
+}
+
+/// Keeps the first error of MLIR as a sentence.
+class Diagnostics {
+public:
+  explicit Diagnostics(MLIRContext *context)
+      : handler(context, [this](Diagnostic &diagnostic) {
+          if (diagnostic.getSeverity() != DiagnosticSeverity::Error || !first.empty())
+            return success();
+          llvm::raw_string_ostream os(first);
+          // A location is worth its text where it names a tensor or a layer.
+          std::string name;
+          diagnostic.getLocation()->walk([&](Location location) {
+            auto named = dyn_cast<NameLoc>(location);
+            if (named)
+              name = named.getName().str();
+            return named ? WalkResult::interrupt() : WalkResult::advance();
+          });
+          os << name << (name.empty() ? "" : ": ") << diagnostic;
+          return success();
+        }) {}
+
+  llvm::Error take(const llvm::Twine &otherwise) {
+    return makeError(first.empty() ? otherwise : llvm::Twine(first));
+  }
+
+private:
+  std::string first;
+  ScopedDiagnosticHandler handler;
+};
+
+/// Collects remarks in the order in which passes make them.
+class RemarkCollector : public remark::detail::MLIRRemarkStreamerBase {
+public:
+  explicit RemarkCollector(std::vector<Remark> &remarks) : remarks(remarks) {}
+
+  void streamOptimizationRemark(const remark::detail::Remark &source) override {
+    std::string text;
+    llvm::raw_string_ostream os(text);
+    os << source.getRemarkName();
+    std::string name;
+    source.getLocation()->walk([&](Location location) {
+      auto named = dyn_cast<NameLoc>(location);
+      if (named)
+        name = named.getName().str();
+      return named ? WalkResult::interrupt() : WalkResult::advance();
+    });
+    if (!name.empty())
+      os << ' ' << name;
+    else if (!source.getFunction().empty())
+      os << " @" << source.getFunction();
+    os << ": " << source.getMsg();
+    std::scoped_lock lock(mutex);
+    remarks.push_back({kindOf(source), source.getCombinedCategoryName().str(), text});
+  }
+
+private:
+  static std::string kindOf(const remark::detail::Remark &source) {
+    switch (source.getRemarkType()) {
+    case llvm::remarks::Type::Passed:
+      return "passed";
+    case llvm::remarks::Type::Missed:
+      return "missed";
+    case llvm::remarks::Type::Failure:
+      return "failed";
+    default:
+      return "analysis";
+    }
+  }
+  std::vector<Remark> &remarks;
+  std::mutex mutex;
+};
+
+/// One compilation.
+class Compilation {
+public:
+  explicit Compilation(const CompileOptions &options)
+      : options(options), context(makeRegistry(), MLIRContext::Threading::DISABLED),
+        diagnostics(&context) {}
+
+  llvm::Error run() {
+    if (llvm::Error error = check())
+      return error;
+    if (llvm::Error error = enableRemarks())
+      return error;
+    report(Stage::Import);
+    if (llvm::Error error = import())
+      return error;
+    for (Stage stage :
+         {Stage::Model, Stage::Compress, Stage::Partition, Stage::Fuse, Stage::Tile, Stage::Plan}) {
+      if (options.stopAfter < stage)
+        break;
+      report(stage);
+      if (llvm::Error error = runPasses(stage))
+        return error;
+    }
+    if (options.stopAfter <= Stage::Plan)
+      return writeModule();
+    report(Stage::Target);
+    if (llvm::Error error = generateCode())
+      return error;
+    if (options.stopAfter == Stage::Target)
+      return writeText(assembly);
+    report(Stage::Artifact);
+    return writeArtifact();
+  }
+
+private:
+  static const DialectRegistry &makeRegistry() {
+    static const DialectRegistry registry = [] {
+      DialectRegistry registry;
+      registerAllDialects(registry);
+      import::registerImportDialects(registry);
+      return registry;
+    }();
+    return registry;
+  }
+
+  llvm::Error check() {
+    if (!llvm::StringRef(options.source).ends_with(".gguf"))
+      return makeError("expected SOURCE to be a .gguf file, got '" + options.source + "'");
+    if (options.output == "-" && options.stopAfter == Stage::Artifact)
+      return makeError("an artefact is not written to standard output: name a file");
+    for (auto [name, value, known] :
+         {std::tuple("--kv-format", &options.kvFormat, llvm::StringRef("f16 f32")),
+          std::tuple("--activations", &options.activations, llvm::StringRef("auto float int8"))}) {
+      llvm::SmallVector<llvm::StringRef> words;
+      known.split(words, ' ');
+      if (!llvm::is_contained(words, *value))
+        return makeError(llvm::Twine("expected ") + name + " to be one of " + known + ", got '" +
+                         *value + "'");
+    }
+    constexpr uint64_t most = 1 << 20;
+    for (auto [name, value] : {std::pair("--max-context", options.maxContext),
+                               {"--max-batch", options.maxBatch},
+                               {"--max-step-tokens", options.maxStepTokens}})
+      if (value > most)
+        return makeError(llvm::Twine("expected ") + name + " to be at most " + llvm::Twine(most) +
+                         ", got " + llvm::Twine(value));
+    for (const std::string &text : options.targets) {
+      llvm::Expected<CpuTarget> target = CpuTarget::parse(text);
+      if (!target)
+        return target.takeError();
+      targets.push_back(*target);
+    }
+    return llvm::Error::success();
+  }
+
+  llvm::Error enableRemarks() {
+    remark::RemarkCategories all;
+    all.passed = all.missed = all.analysis = all.failed = ".*";
+    if (failed(remark::enableOptimizationRemarks(
+            context, std::make_unique<RemarkCollector>(remarks),
+            std::make_unique<remark::RemarkEmittingPolicyAll>(), all)))
+      return diagnostics.take("cannot collect remarks");
+    return llvm::Error::success();
+  }
+
+  void report(Stage stage, double fraction = -1) {
+    // Where time goes: code and weights.
+    static constexpr double begin[] = {0, 0.05, 0.08, 0.09, 0.1, 0.12, 0.15, 0.18, 0.5};
+    if (options.progress)
+      options.progress(getStageName(stage), fraction < 0 ? begin[unsigned(stage)] : fraction);
+    for (; reported < remarks.size(); ++reported)
+      if (options.remark)
+        options.remark(remarks[reported]);
+  }
+
+  llvm::Error import() {
+    auto imported = import::importGguf(options.source, &context);
+    if (failed(imported))
+      return diagnostics.take("cannot import " + options.source);
+    model = std::move(*imported);
+    int64_t context = 2048;
+    if (auto hyper =
+            model.module->getOperation()->getAttrOfType<DictionaryAttr>("transformer.model"))
+      if (auto length = hyper.getAs<IntegerAttr>("context"))
+        context = length.getInt();
+    constexpr int64_t mostByDefault = 8192;
+    if (int64_t(options.maxContext) > context)
+      return makeError("expected --max-context to be at most the model's context of " +
+                       llvm::Twine(context) + ", got " + llvm::Twine(options.maxContext));
+    pipeline.maxContext =
+        options.maxContext ? int64_t(options.maxContext) : std::min(context, mostByDefault);
+    pipeline.maxSequences = std::max<uint64_t>(options.maxBatch, 1);
+    pipeline.maxTokens = std::max<uint64_t>(options.maxStepTokens ? options.maxStepTokens : 256,
+                                            pipeline.maxSequences);
+    pipeline.maxOutputs =
+        std::min<int64_t>(pipeline.maxTokens, std::max<int64_t>(64, pipeline.maxSequences));
+    pipeline.cacheFormat = options.kvFormat;
+    pipeline.activations = llvm::StringSwitch<compress::Activations>(options.activations)
+                               .Case("float", compress::Activations::Float)
+                               .Case("int8", compress::Activations::Int8)
+                               .Default(compress::Activations::Auto);
+    return llvm::Error::success();
+  }
+
+  llvm::Error runPasses(Stage stage) {
+    PassManager manager(&context);
+    buildStagePipeline(stage, pipeline, manager);
+    if (failed(manager.run(*model.module)))
+      return diagnostics.take("the stage " + getStageName(stage) + " failed");
+    return llvm::Error::success();
+  }
+
+  llvm::Error writeModule() {
+    std::string text;
+    llvm::raw_string_ostream os(text);
+    model.module->print(os);
+    os << '\n';
+    return writeText(text);
+  }
+
+  llvm::Error writeText(llvm::StringRef text) {
+    report(options.stopAfter, 1);
+    if (options.output == "-") {
+      llvm::outs() << text;
+      llvm::outs().flush();
+      return llvm::Error::success();
+    }
+    return llvm::writeToOutput(options.output, [&](llvm::raw_ostream &os) {
+      os << text;
+      return llvm::Error::success();
+    });
+  }
+
+  /// One copy of the kernels for each target.
+  llvm::Error generateCode() {
+    for (const CpuTarget &target : targets) {
+      OwningOpRef<ModuleOp> copy(model.module->clone());
+      PassManager manager(&context);
+      manager.addPass(tile::createLowerTileToCpu());
+      if (failed(manager.run(*copy)))
+        return diagnostics.take("the stage target failed");
+      CpuOptions code;
+      code.withAssembly = options.stopAfter == Stage::Target;
+      llvm::Expected<CpuCode> result = compileForCpu(*copy, target, code);
+      if (!result)
+        return result.takeError();
+      assembly += result->assembly;
+      kernels.push_back(
+          {target.getName(), {result->sharedObject.begin(), result->sharedObject.end()}});
+    }
+    return llvm::Error::success();
+  }
+
+  std::string makeCard(plan::ProgramOp program) {
+    llvm::json::Object card;
+    card["compiler"] = "ingot " INGOT_VERSION;
+    card["source"] = llvm::json::Object{{"file", options.source}, {"name", model.name}};
+    llvm::json::Object hyper;
+    if (auto values =
+            model.module->getOperation()->getAttrOfType<DictionaryAttr>("transformer.model"))
+      for (NamedAttribute value : values) {
+        if (auto number = dyn_cast<IntegerAttr>(value.getValue()))
+          hyper[value.getName().str()] = number.getInt();
+        else if (auto number = dyn_cast<FloatAttr>(value.getValue()))
+          hyper[value.getName().str()] = number.getValueAsDouble();
+        else if (auto text = dyn_cast<StringAttr>(value.getValue()))
+          hyper[value.getName().str()] = text.str();
+      }
+    card["model"] = std::move(hyper);
+    card["recipe"] =
+        llvm::json::Object{{"activations", options.activations}, {"kv_format", options.kvFormat}};
+    card["memory"] = artifact::describeMemory(program);
+    llvm::json::Array lines;
+    for (const Remark &remark : remarks)
+      lines.push_back(llvm::json::Object{
+          {"kind", remark.kind}, {"stage", remark.stage}, {"text", remark.text}});
+    card["remarks"] = std::move(lines);
+    std::string text;
+    llvm::raw_string_ostream(text) << llvm::json::Value(std::move(card));
+    return text;
+  }
+
+  llvm::Error writeArtifact() {
+    auto programs = model.module->getOps<plan::ProgramOp>();
+    if (programs.empty())
+      return makeError("the plan stage made no program");
+    plan::ProgramOp program = *programs.begin();
+    artifact::ArtifactContents contents;
+    contents.plan = artifact::encodePlan(program);
+    contents.kernels = std::move(kernels);
+    contents.chatTemplate = model.chatTemplate;
+    contents.card = makeCard(program);
+    if (model.tokenizer) {
+      std::string reason;
+      auto bytes = artifact::writeTokenizer(*model.tokenizer, reason);
+      if (!bytes)
+        return makeError(options.source + ": " + reason);
+      contents.tokenizer = std::move(*bytes);
+    }
+    artifact::WriteOptions write;
+    write.threads =
+        options.threads ? options.threads : llvm::hardware_concurrency().compute_thread_count();
+    write.progress = [&](uint64_t done, uint64_t total) {
+      report(Stage::Artifact, 0.5 + 0.5 * double(done) / double(std::max<uint64_t>(total, 1)));
+    };
+    return artifact::writeArtifact(options.output, std::move(contents),
+                                   artifact::makeWeightProducer(program, *model.weights), write);
+  }
+
+  const CompileOptions &options;
+  MLIRContext context;
+  Diagnostics diagnostics;
+  std::vector<Remark> remarks;
+  size_t reported = 0;
+  std::vector<CpuTarget> targets;
+  import::ImportedModel model;
+  PipelineOptions pipeline;
+  std::vector<artifact::KernelCode> kernels;
+  std::string assembly;
+};
+
+} // namespace
+
+llvm::Error ingot::compile(const CompileOptions &options) { return Compilation(options).run(); }

@@ -1,0 +1,85 @@
+//===- Commands.h - The commands of the driver ------------------------------------------------===//
+//
+// One function a command: it declares its options on the application and what runs when it is
+// chosen. Commands throw `Failure` with the one sentence that the user reads. The driver knows the
+// runtime and the compiler through their C interfaces alone, and the compiler only when it has to
+// compile.
+//
+//===------------------------------------------------------------------------------------------===//
+
+#ifndef INGOT_TOOLS_INGOT_COMMANDS_H
+#define INGOT_TOOLS_INGOT_COMMANDS_H
+
+#include <CLI/CLI.hpp>
+#include <ingot-c/Runtime.h>
+#include <memory>
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+namespace ingot::driver {
+
+/// What went wrong, in one sentence.
+struct Failure : std::runtime_error {
+  using std::runtime_error::runtime_error;
+};
+
+/// Throws what a call of the runtime reports.
+void check(IngotError *error);
+
+struct Deleter {
+  void operator()(IngotArtifact *x) const { ingotArtifactClose(x); }
+  void operator()(IngotModel *x) const { ingotModelClose(x); }
+  void operator()(IngotSession *x) const { ingotSessionDestroy(x); }
+  void operator()(IngotConversation *x) const { ingotConversationDestroy(x); }
+};
+template <typename T> using Handle = std::unique_ptr<T, Deleter>;
+
+/// How a source is compiled; every command that takes a MODEL has these options too.
+struct CompileSettings {
+  std::vector<std::string> targets;
+  uint64_t maxContext = 0, maxBatch = 0, maxStepTokens = 0;
+  std::string kvFormat = "f16", activations = "auto";
+  unsigned threads = 0;
+  bool explain = false;
+};
+void addCompileSettings(CLI::App &app, CompileSettings &settings);
+
+/// Compiles `source` to `output` with progress on a terminal; `stopAfter` empty: all stages.
+void compile(const CompileSettings &settings, const std::string &source, const std::string &output,
+             const std::string &stopAfter);
+
+/// A MODEL argument: an artefact, or a source that is compiled into the cache directory first.
+struct ModelArgument {
+  std::string path;
+  CompileSettings settings;
+
+  void add(CLI::App &app);
+  /// The artefact's file.
+  std::string resolve() const;
+  Handle<IngotModel> open() const;
+};
+
+/// A session and its sequence, both closed at the end of the scope.
+Handle<IngotSession> createSession(const IngotModel *model, bool profile = false);
+
+/// The bytes of a file; "-" is standard input.
+std::string readFile(const std::string &path);
+/// Token ids, separated by white space.
+std::vector<int32_t> readTokens(const std::string &path);
+std::vector<int32_t> tokenize(const IngotArtifact *artifact, const std::string &text,
+                              bool addSpecial, bool parseSpecial);
+
+void addCompileCommand(CLI::App &app);  // CompileCommand.cpp
+void addRunCommand(CLI::App &app);      // RunCommand.cpp
+void addChatCommand(CLI::App &app);     // RunCommand.cpp
+void addBenchCommand(CLI::App &app);    // BenchCommand.cpp
+void addEvalCommand(CLI::App &app);     // EvalCommand.cpp
+void addLogitsCommand(CLI::App &app);   // EvalCommand.cpp
+void addTokenizeCommand(CLI::App &app); // InspectCommand.cpp
+void addVerifyCommand(CLI::App &app);   // InspectCommand.cpp
+void addInspectCommand(CLI::App &app);  // InspectCommand.cpp
+
+} // namespace ingot::driver
+
+#endif // INGOT_TOOLS_INGOT_COMMANDS_H

@@ -1,0 +1,139 @@
+//===- Common.cpp - What several commands need ------------------------------------------------===//
+//
+// Errors, files, tokens, and the MODEL argument with its cache of compiled sources.
+//
+//===------------------------------------------------------------------------------------------===//
+
+#include "Commands.h"
+#include <cctype>
+#include <cstdlib>
+#include <cstring>
+#include <filesystem>
+#include <fstream>
+#include <iostream>
+#include <iterator>
+#include <sys/stat.h>
+#include <thread>
+#include <unistd.h>
+
+using namespace ingot::driver;
+namespace fs = std::filesystem;
+
+void ingot::driver::check(IngotError *error) {
+  if (!error)
+    return;
+  std::string message = ingotErrorMessage(error);
+  ingotErrorFree(error);
+  throw Failure(message);
+}
+
+std::string ingot::driver::readFile(const std::string &path) {
+  if (path == "-")
+    return {std::istreambuf_iterator<char>(std::cin), {}};
+  std::ifstream file(path, std::ios::binary);
+  if (!file)
+    throw Failure("cannot open " + path + ": " + std::strerror(errno));
+  return {std::istreambuf_iterator<char>(file), {}};
+}
+
+std::vector<int32_t> ingot::driver::readTokens(const std::string &path) {
+  std::string text = readFile(path);
+  std::vector<int32_t> tokens;
+  const char *at = text.data(), *end = at + text.size();
+  while (at != end) {
+    if (std::isspace(static_cast<unsigned char>(*at))) {
+      ++at;
+      continue;
+    }
+    char *behind = nullptr;
+    errno = 0;
+    long value = std::strtol(at, &behind, 10);
+    if (behind == at || errno || value < 0 || value > INT32_MAX ||
+        (behind != end && !std::isspace(static_cast<unsigned char>(*behind))))
+      throw Failure(path + " has no token id at byte " + std::to_string(at - text.data()) +
+                    ": expected a number from 0 to 2147483647");
+    tokens.push_back(int32_t(value));
+    at = behind;
+  }
+  return tokens;
+}
+
+std::vector<int32_t> ingot::driver::tokenize(const IngotArtifact *artifact, const std::string &text,
+                                             bool addSpecial, bool parseSpecial) {
+  IngotTokens tokens;
+  check(ingotTokenize(artifact, text.data(), text.size(), addSpecial, parseSpecial, &tokens));
+  std::vector<int32_t> result(tokens.data, tokens.data + tokens.count);
+  ingotTokensFree(tokens);
+  return result;
+}
+
+Handle<IngotSession> ingot::driver::createSession(const IngotModel *model, bool profile) {
+  IngotSessionOptions options = INGOT_SESSION_OPTIONS_INIT;
+  options.profile = profile;
+  IngotSession *session = nullptr;
+  check(ingotSessionCreate(model, &options, &session));
+  return Handle<IngotSession>(session);
+}
+
+//===------------------------------------------------------------------------------------------===//
+// MODEL
+//===------------------------------------------------------------------------------------------===//
+
+void ModelArgument::add(CLI::App &app) {
+  app.add_option("model", path, ".ingot file, or checkpoint to compile into the cache first")
+      ->required()
+      ->type_name("MODEL");
+  addCompileSettings(app, settings);
+}
+
+static fs::path cacheDirectory() {
+  if (const char *directory = std::getenv("XDG_CACHE_HOME"); directory && *directory)
+    return fs::path(directory) / "ingot";
+  if (const char *home = std::getenv("HOME"); home && *home)
+    return fs::path(home) / ".cache" / "ingot";
+  throw Failure(
+      "there is no cache directory: set HOME or XDG_CACHE_HOME, or compile with `ingot compile`");
+}
+
+/// What names a compiled source in the cache: the file as it is now and how it is compiled.
+static std::string cacheName(const std::string &source, const CompileSettings &settings) {
+  struct stat status;
+  if (stat(source.c_str(), &status) != 0)
+    throw Failure("cannot open " + source + ": " + std::strerror(errno));
+  std::string key = fs::absolute(source).lexically_normal().string() + '\n' +
+                    std::to_string(status.st_size) + ' ' + std::to_string(status.st_mtim.tv_sec) +
+                    '.' + std::to_string(status.st_mtim.tv_nsec) + '\n' + INGOT_VERSION + ' ' +
+                    std::to_string(settings.maxContext) + ' ' + std::to_string(settings.maxBatch) +
+                    ' ' + std::to_string(settings.maxStepTokens) + ' ' + settings.kvFormat + ' ' +
+                    settings.activations;
+  for (const std::string &target : settings.targets)
+    key += ' ' + target;
+  uint64_t hash = 0xcbf29ce484222325; // FNV-1a, 64 bits: names a file, protects nothing
+  for (unsigned char byte : key)
+    hash = (hash ^ byte) * 0x100000001b3;
+  char digits[17];
+  std::snprintf(digits, sizeof digits, "%016llx", static_cast<unsigned long long>(hash));
+  return fs::path(source).stem().string() + "-" + digits + ".ingot";
+}
+
+std::string ModelArgument::resolve() const {
+  if (fs::path(path).extension() == ".ingot")
+    return path;
+  fs::path directory = cacheDirectory(), file = directory / cacheName(path, settings);
+  std::error_code error;
+  if (fs::exists(file, error))
+    return file.string();
+  fs::create_directories(directory, error);
+  if (error)
+    throw Failure("cannot make the cache directory " + directory.string() + ": " + error.message());
+  compile(settings, path, file.string(), "");
+  return file.string();
+}
+
+Handle<IngotModel> ModelArgument::open() const {
+  IngotModelOptions options = INGOT_MODEL_OPTIONS_INIT;
+  options.threads = settings.threads;
+  IngotModel *model = nullptr;
+  check(ingotModelOpen(resolve().c_str(), &options, &model));
+  return Handle<IngotModel>(model);
+}

@@ -1,0 +1,172 @@
+//===- CompileCommand.cpp - ingot compile -----------------------------------------------------===//
+//
+// Loads libIngotCompiler.so when there is something to compile, and shows progress and remarks.
+//
+//===------------------------------------------------------------------------------------------===//
+
+#include "Commands.h"
+#include <dlfcn.h>
+#include <filesystem>
+#include <ingot-c/Compiler.h>
+#include <map>
+#include <unistd.h>
+
+using namespace ingot::driver;
+
+namespace {
+
+/// The compiler's functions, from beside the executable or from where the loader looks.
+struct Compiler {
+  decltype(&ingotCompilerCompile) compile;
+  decltype(&ingotCompilerFree) free;
+  decltype(&ingotCompilerStages) stages;
+};
+
+const Compiler &loadCompiler() {
+  static const Compiler compiler = [] {
+    std::error_code error;
+    auto executable = std::filesystem::read_symlink("/proc/self/exe", error);
+    std::string beside =
+        (executable.parent_path().parent_path() / "lib" / "libIngotCompiler.so").string();
+    void *library = nullptr;
+    std::string reason;
+    for (const std::string &name : {beside, std::string("libIngotCompiler.so")}) {
+      library = dlopen(name.c_str(), RTLD_NOW | RTLD_LOCAL);
+      if (library)
+        break;
+      if (reason.empty())
+        reason = dlerror();
+    }
+    if (!library)
+      throw Failure("the compiler is not installed: " + reason);
+    auto find = [&](const char *name) {
+      void *symbol = dlsym(library, name);
+      if (!symbol)
+        throw Failure(std::string("libIngotCompiler.so is of another version: it lacks ") + name);
+      return symbol;
+    };
+    return Compiler{reinterpret_cast<decltype(&ingotCompilerCompile)>(find("ingotCompilerCompile")),
+                    reinterpret_cast<decltype(&ingotCompilerFree)>(find("ingotCompilerFree")),
+                    reinterpret_cast<decltype(&ingotCompilerStages)>(find("ingotCompilerStages"))};
+  }();
+  return compiler;
+}
+
+/// What the callbacks collect.
+struct Report {
+  bool onTerminal = isatty(STDERR_FILENO);
+  std::vector<std::pair<std::string, std::string>> remarks; ///< stage, line
+
+  static void progress(void *user, const char *stage, double fraction) {
+    if (static_cast<Report *>(user)->onTerminal)
+      std::fprintf(stderr, "\r\033[K%3.0f%% %s", 100 * fraction, stage);
+  }
+  static void remark(void *user, const char *kind, const char *stage, const char *text) {
+    static_cast<Report *>(user)->remarks.emplace_back(stage, std::string(kind) + ": " + text);
+  }
+  /// Stage by stage, each line once with how often it was said.
+  void print(const char *const *stages) const {
+    for (; *stages; ++stages) {
+      std::vector<std::pair<std::string, unsigned>> lines;
+      std::map<std::string, size_t> indexOf;
+      for (const auto &[stage, line] : remarks) {
+        if (stage != *stages)
+          continue;
+        auto [at, isNew] = indexOf.try_emplace(line, lines.size());
+        if (isNew)
+          lines.emplace_back(line, 0);
+        ++lines[at->second].second;
+      }
+      if (lines.empty())
+        continue;
+      std::printf("%s\n", *stages);
+      for (const auto &[line, times] : lines)
+        times == 1 ? std::printf("  %s\n", line.c_str())
+                   : std::printf("  %s (%u times)\n", line.c_str(), times);
+    }
+  }
+};
+
+} // namespace
+
+void ingot::driver::addCompileSettings(CLI::App &app, CompileSettings &settings) {
+  const char *group = "Compilation";
+  app.add_option("--target", settings.targets,
+                 "cpu:LEVEL, may be given again (default cpu:x86-64-v3)")
+      ->group(group);
+  app.add_option("--max-context", settings.maxContext,
+                 "tokens of one sequence (default: the model's, at most 8192)")
+      ->group(group);
+  app.add_option("--max-batch", settings.maxBatch, "sequences of one step (default 1)")
+      ->group(group);
+  app.add_option("--max-step-tokens", settings.maxStepTokens, "tokens of one step (default 256)")
+      ->group(group);
+  app.add_option("--kv-format", settings.kvFormat, "numbers of the cache: f16 or f32")
+      ->capture_default_str()
+      ->group(group);
+  app.add_option("--activations", settings.activations, "auto, float or int8")
+      ->capture_default_str()
+      ->group(group);
+  app.add_option("--threads", settings.threads,
+                 "threads (default: the cores that this process may use)");
+}
+
+void ingot::driver::compile(const CompileSettings &settings, const std::string &source,
+                            const std::string &output, const std::string &stopAfter) {
+  const Compiler &compiler = loadCompiler();
+  std::vector<const char *> targets;
+  for (const std::string &target : settings.targets)
+    targets.push_back(target.c_str());
+  Report report;
+  IngotCompilerOptions options = INGOT_COMPILER_OPTIONS_INIT;
+  options.source = source.c_str();
+  options.output = output.c_str();
+  options.targets = targets.data();
+  options.targetCount = targets.size();
+  options.maxContext = settings.maxContext;
+  options.maxBatch = settings.maxBatch;
+  options.maxStepTokens = settings.maxStepTokens;
+  options.kvFormat = settings.kvFormat.c_str();
+  options.activations = settings.activations.c_str();
+  options.stopAfter = stopAfter.empty() ? nullptr : stopAfter.c_str();
+  options.threads = settings.threads;
+  options.progress = Report::progress;
+  options.remark = settings.explain ? Report::remark : nullptr;
+  options.user = &report;
+  char *error = compiler.compile(&options);
+  if (report.onTerminal)
+    std::fprintf(stderr, "\r\033[K");
+  if (error) {
+    std::string message = error;
+    compiler.free(error);
+    throw Failure(message);
+  }
+  report.print(compiler.stages());
+}
+
+void ingot::driver::addCompileCommand(CLI::App &app) {
+  struct Arguments {
+    CompileSettings settings;
+    std::string source, output, stopAfter;
+  };
+  auto arguments = std::make_shared<Arguments>();
+  CLI::App *command = app.add_subcommand("compile", "Casts a checkpoint into one file");
+  command->footer("Example: ingot compile model.gguf -o model.ingot --explain");
+  command->add_option("source", arguments->source, "checkpoint: a .gguf file")
+      ->required()
+      ->type_name("SOURCE");
+  command->add_option("-o,--output", arguments->output,
+                      "file to write (standard output with --stop-after)");
+  command->add_option("--stop-after", arguments->stopAfter,
+                      "write the program after this stage: import, model, compress, partition, "
+                      "fuse, tile, plan, target");
+  command->add_flag("--explain", arguments->settings.explain,
+                    "print what was decided, stage by stage");
+  addCompileSettings(*command, arguments->settings);
+  command->callback([arguments] {
+    if (arguments->output.empty() && arguments->stopAfter.empty())
+      throw Failure("no output is named: add -o FILE.ingot");
+    compile(arguments->settings, arguments->source,
+            arguments->output.empty() ? "-" : arguments->output, arguments->stopAfter);
+  });
+}
