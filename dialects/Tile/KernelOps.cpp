@@ -2,6 +2,7 @@
 
 #include "dialects/Tile/Tile.h"
 #include "mlir/IR/Builders.h"
+#include "mlir/Interfaces/FunctionInterfaces.h"
 
 using namespace mlir;
 using namespace ingot::tile;
@@ -160,7 +161,10 @@ LogicalResult LaunchOp::verify() {
 }
 
 LogicalResult LaunchOp::verifySymbolUses(SymbolTableCollection &symbols) {
-  auto kernel = symbols.lookupNearestSymbolFrom<KernelOp>(*this, getKernelAttr());
+  Operation *symbol = symbols.lookupNearestSymbolFrom(*this, getKernelAttr());
+  if (isa_and_nonnull<FunctionOpInterface>(symbol)) // the kernel after its lowering
+    return success();
+  auto kernel = dyn_cast_or_null<KernelOp>(symbol);
   if (!kernel) // (C1)
     return emitOpError("expected ") << getKernelAttr() << " to be a tile.kernel";
   unsigned views = 0; // (C2)

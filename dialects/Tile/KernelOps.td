@@ -84,7 +84,7 @@ def LaunchOp : Tile_Op<"launch", [DeclareOpInterfaceMethods<SymbolUserOpInterfac
     buffer.
 
     Constraints:
-    - (C1) `kernel` refers to a `tile.kernel`.
+    - (C1) `kernel` refers to a `tile.kernel`, or to the function that it was lowered to (which ends the check).
     - (C2) the views of operands and results are as many as the kernel's (operands of dialects other than builtin and
       transformer are not counted and end the check).
     - (C3) `in_place` has an entry for each result; an entry is -1 or the index of an operand of the result's type; no

@@ -11,6 +11,7 @@
 #include "passes/Model/Passes.h"
 #include "passes/Partition/Passes.h"
 #include "passes/Plan/Passes.h"
+#include "passes/Target/Passes.h"
 #include "passes/Tile/Passes.h"
 
 using namespace mlir;
@@ -31,4 +32,5 @@ void ingot::registerAllPasses() {
   partition::registerPartitionPasses();
   tile::registerTilePasses();
   registerStagePipelines();
+  target::registerTargetPasses();
 }

@@ -1,0 +1,27 @@
+//===- Passes.td - Passes of the target stage ---------------------------------------------*- tablegen -*-===//
+//
+// What must hold of code before LLVM sees it. Emission itself is no pass: lib/Target returns bytes.
+//
+//===----------------------------------------------------------------------------------------------===//
+
+#ifndef INGOT_PASSES_TARGET
+#define INGOT_PASSES_TARGET
+
+include "mlir/Pass/PassBase.td"
+
+def VerifyCpuTarget : Pass<"ingot-verify-cpu-target", "::mlir::ModuleOp"> {
+  let summary = "Check that kernels use only what a CPU target has";
+  let description = [{
+    Every intrinsic must be in the table of CPU intrinsics, and the target must have the features that it needs: LLVM would
+    end the process on one that it cannot select. No tile kernel may be left, and no function of the LLVM dialect without
+    a body: kernels have no library. Changes nothing; linear in the number of ops.
+
+    ```mlir
+    // refused for cpu:x86-64-v3, accepted for cpu:x86-64-v3+avxvnni
+    %s = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.256"(%acc, %a, %b) : ...
+    ```
+  }];
+  let options = [Option<"target", "target", "std::string", /*default=*/"\"cpu:x86-64-v3\"", "The CPU target">];
+}
+
+#endif // INGOT_PASSES_TARGET
