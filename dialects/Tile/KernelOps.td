@@ -20,7 +20,7 @@ def KernelOp : Tile_Op<"kernel", [IsolatedFromAbove, Symbol, SingleBlock]> {
     - (C1) arguments are views.
     - (C2) `grid` has at most three extents.
     - (C3) only ops of tile, arith, math and scf stand inside.
-    - (C4) the block ends with `tile.return`.
+    - (C4) the block ends with `tile.return`, the only terminator that may stand there.
 
     ```mlir
     tile.kernel @Add(%a: !tile.view<[tokens, 64], f32>, %b: !tile.view<[tokens, 64], f32>) grid [tokens] {

@@ -1,6 +1,7 @@
 //===- VerifyCpuTarget.cpp - Check that kernels use only what a CPU target has --------------------------===//
 //
-// The last look at IR before LLVM, which does not return from what it cannot select. The tables are in lib/Target.
+// The last look at IR before LLVM, which does not return from what it cannot select. The tables are
+// in lib/Target.
 //
 //===----------------------------------------------------------------------------------------------===//
 

@@ -1,0 +1,134 @@
+// RUN: ingot-opt %s --split-input-file --verify-diagnostics
+
+// Each constraint of ops that touch memory, by its label.
+
+// load (C1) packed
+#l = #tile.layout<lane = [[1], [2], [4]]>
+func.func @f(%v: !tile.view<[8, 32], #tile.packed<q4_1, rows = 8>>, %i: index) {
+  // expected-error @+1 {{expected 'view' to be of elements, got a packed one}}
+  %t = tile.load %v[%i, %i] : !tile.view<[8, 32], #tile.packed<q4_1, rows = 8>> -> tensor<8xf32, #l>
+  return
+}
+
+// -----
+
+// load (C1) elements
+#l = #tile.layout<lane = [[1], [2], [4]]>
+func.func @f(%v: !tile.view<[8], f16>, %i: index) {
+  // expected-error @+1 {{expected elements of type 'f16' as the view has, got 'f32'}}
+  %t = tile.load %v[%i] : !tile.view<[8], f16> -> tensor<8xf32, #l>
+  return
+}
+
+// -----
+
+// load (C2)
+#l = #tile.layout<lane = [[1], [2], [4]]>
+func.func @f(%v: !tile.view<[8, 8], f32>, %i: index) {
+  // expected-error @+1 {{expected 2 offsets, got 1}}
+  %t = tile.load %v[%i] : !tile.view<[8, 8], f32> -> tensor<8xf32, #l>
+  return
+}
+
+// -----
+
+// store (C3)
+#l = #tile.layout<lane = [[0, 1], [0, 2], [0, 4]]>
+func.func @f(%t: tensor<1x8xf32, #l>, %v: !tile.view<[8], f32>, %i: index) {
+  // expected-error @+1 {{expected a tile of at most 1 dimensions, got 2}}
+  tile.store %t, %v[%i] : tensor<1x8xf32, #l>, !tile.view<[8], f32>
+  return
+}
+
+// -----
+
+// load (C4)
+#l = #tile.layout<lane = [[1], [2], [4]]>
+func.func @f(%v: !tile.view<[?], f32>, %i: index) {
+  // expected-error @+1 {{expected a known size of the view where a masked tile spans it, got ? for dimension #0 of the tile}}
+  %t = tile.load %v[%i] masked : !tile.view<[?], f32> -> tensor<8xf32, #l>
+  return
+}
+
+// -----
+
+// read (C1)
+func.func @f(%v: !tile.view<[8], f32>, %i: index) {
+  // expected-error @+1 {{expected elements of type 'f32' as the view has, got 'i32'}}
+  %t = tile.read %v[%i] : !tile.view<[8], f32> -> i32
+  return
+}
+
+// -----
+
+// write (C2)
+func.func @f(%v: !tile.view<[8], f32>, %x: f32) {
+  // expected-error @+1 {{expected 1 offsets, got 0}}
+  tile.write %x, %v[] : f32, !tile.view<[8], f32>
+  return
+}
+
+// -----
+
+// decode (C1)
+func.func @f(%v: !tile.view<[8, 32], i8>, %i: index) {
+  // expected-error @+1 {{expected 'view' to be packed}}
+  %c = tile.decode %v[%i, %i] : !tile.view<[8, 32], i8> -> tensor<8xf32, #tile.layout<lane = [[1], [2], [4]]>>
+  return
+}
+
+// -----
+
+// decode (C2)
+func.func @f(%v: !tile.view<[8, 32], #tile.packed<q4_1, rows = 8>>, %i: index) {
+  // expected-error @+1 {{expected 3 results, got 1}}
+  %c = tile.decode %v[%i, %i] : !tile.view<[8, 32], #tile.packed<q4_1, rows = 8>> -> tensor<8xf32, #tile.layout<lane = [[1], [2], [4]]>>
+  return
+}
+
+// -----
+
+// decode (C3)
+#c = #tile.layout<register = [[0, 1], [0, 2], [0, 4], [1, 0], [2, 0]], lane = [[0, 8], [0, 16], [4, 0]]>
+#s = #tile.layout<lane = [[1, 0], [2, 0], [4, 0]]>
+func.func @f(%v: !tile.view<[8, 32], #tile.packed<q4_1, rows = 8>>, %i: index) {
+  // expected-error @+1 {{expected result #0 to have type 'tensor<8x32xi8,}}
+  %c, %d, %e = tile.decode %v[%i, %i] : !tile.view<[8, 32], #tile.packed<q4_1, rows = 8>> -> tensor<8x32xi8, #c>, tensor<8x1xf32, #s>, tensor<8x1xf32, #s>
+  return
+}
+
+// -----
+
+// alloc (C1)
+func.func @f() {
+  // expected-error @+1 {{expected the view to be shared}}
+  %v = tile.alloc : !tile.view<[8], f32>
+  return
+}
+
+// -----
+
+// copy_async (C1)
+func.func @f(%v: !tile.view<[8], f32>, %i: index) {
+  // expected-error @+1 {{expected a copy from a global to a shared view}}
+  %t = tile.copy_async %v[%i] to %v[%i] [8] : !tile.view<[8], f32> to !tile.view<[8], f32>
+  return
+}
+
+// -----
+
+// copy_async (C2)
+func.func @f(%v: !tile.view<[8], f32>, %s: !tile.view<[8], f32, shared>, %i: index) {
+  // expected-error @+1 {{expected 1 and 1 offsets, got 1 and 2}}
+  %t = tile.copy_async %v[%i] to %s[%i, %i] [8] : !tile.view<[8], f32> to !tile.view<[8], f32, shared>
+  return
+}
+
+// -----
+
+// copy_async (C3)
+func.func @f(%v: !tile.view<[8], f32>, %s: !tile.view<[8], f32, shared>, %i: index) {
+  // expected-error @+1 {{expected at most 1 sizes, got 2}}
+  %t = tile.copy_async %v[%i] to %s[%i] [8, 8] : !tile.view<[8], f32> to !tile.view<[8], f32, shared>
+  return
+}
