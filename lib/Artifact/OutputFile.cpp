@@ -51,7 +51,7 @@ Error OutputFile::fail(StringRef action) const {
   return createStringError("cannot " + Twine(action) + " '" + path + "': " + std::strerror(errno));
 }
 
-llvm::Expected<OutputFile> OutputFile::create(StringRef path, uint64_t bytes) {
+llvm::Expected<OutputFile> OutputFile::create(StringRef path, uint64_t bytes, Temporary kind) {
   OutputFile file;
   file.path = path.str();
   if (path.empty() || llvm::sys::path::filename(path) == "." || path.ends_with("/"))
@@ -67,7 +67,7 @@ llvm::Expected<OutputFile> OutputFile::create(StringRef path, uint64_t bytes) {
   file.folder = llvm::sys::path::parent_path(file.path).str();
   if (file.folder.empty())
     file.folder = ".";
-  if (Error error = file.open())
+  if (Error error = file.open(kind))
     return std::move(error);
   if (Error error = file.reserve(bytes))
     return std::move(error);
@@ -100,12 +100,14 @@ static std::string makeTemporaryName(StringRef path) {
   return folder.empty() ? name : (folder + "/" + name).str();
 }
 
-Error OutputFile::open() {
-  descriptor = ::open(folder.c_str(), O_TMPFILE | O_RDWR | O_CLOEXEC, 0666);
-  if (descriptor >= 0)
-    return Error::success();
-  if (errno != EOPNOTSUPP && errno != EISDIR && errno != EINVAL)
-    return fail("write");
+Error OutputFile::open(Temporary kind) {
+  if (kind == Temporary::Unnamed) {
+    descriptor = ::open(folder.c_str(), O_TMPFILE | O_RDWR | O_CLOEXEC, 0666);
+    if (descriptor >= 0)
+      return Error::success();
+    if (errno != EOPNOTSUPP && errno != EISDIR && errno != EINVAL)
+      return fail("write");
+  }
   temporary = makeTemporaryName(path);
   llvm::sys::RemoveFileOnSignal(temporary);
   descriptor = ::open(temporary.c_str(), O_CREAT | O_EXCL | O_RDWR | O_CLOEXEC, 0666);
@@ -113,7 +115,10 @@ Error OutputFile::open() {
 }
 
 Error OutputFile::reserve(uint64_t bytes) {
-  int code = bytes == 0 ? 0 : ::posix_fallocate(descriptor, 0, bytes);
+  int code = 0;
+  do
+    code = bytes == 0 ? 0 : ::posix_fallocate(descriptor, 0, bytes);
+  while (code == EINTR);
   if (code == EOPNOTSUPP || code == EINVAL)
     code = ::ftruncate(descriptor, bytes) == 0 ? 0 : errno;
   if (code == 0)

@@ -15,7 +15,7 @@ def BuildPlan : Pass<"ingot-build-plan", "mlir::ModuleOp"> {
     Replaces the module's functions by a `plan.program`. The one public function is the step; it and the functions that it
     calls hold launches, weights and constants.
 
-    - Calls are expanded. A run of calls of the same function becomes a `plan.loop` where what one iteration hands to the
+    - Calls are expanded. A run of calls of the same function, or of the same few in turn, becomes a `plan.loop` where what one iteration hands to the
       next can lie in one buffer and weights and caches advance by constant strides; else it stays unrolled, with a missed
       remark that says why.
     - Every value gets an offset in the arena such that values that live at the same time do not overlap (largest first,

@@ -29,7 +29,7 @@ public:
 
 private:
   void findLifetimes();
-  void tryRun(ArrayRef<StepCall> calls);
+  void tryRun(ArrayRef<StepCall> calls, size_t period);
   bool shareBuffers(const StepLoop &loop, std::string &reason);
   bool areLifetimesDisjoint(ArrayRef<unsigned> shared, std::string &reason);
   void placeWeights();
@@ -123,9 +123,36 @@ bool Roller::shareBuffers(const StepLoop &loop, std::string &reason) {
   return true;
 }
 
-void Roller::tryRun(ArrayRef<StepCall> calls) {
+/// The first calls as repetitions of a few callees (A A A, or A B A B): how many calls repeat, and
+/// how often. Of all periods the one that covers most calls, the shortest of those.
+static std::pair<size_t, size_t> findRun(ArrayRef<StepCall> calls) {
+  constexpr size_t longestPeriod = 8;
+  std::pair<size_t, size_t> best = {1, 1};
+  for (size_t period = 1; period <= std::min(longestPeriod, calls.size() / 2); ++period) {
+    size_t length = period;
+    auto repeats = [&](size_t i) {
+      const StepCall &call = calls[i], &before = calls[i - 1];
+      return call.callee == calls[i - period].callee && call.first == before.first + before.count;
+    };
+    // The first repetition has no launches between its calls either.
+    bool isDense = true;
+    for (size_t i = 1; i < period; ++i)
+      isDense &= calls[i].first == calls[i - 1].first + calls[i - 1].count;
+    while (isDense && length < calls.size() && repeats(length))
+      ++length;
+    size_t iterations = length / period;
+    if (iterations >= 2 && period * iterations > best.first * best.second)
+      best = {period, iterations};
+  }
+  return best;
+}
+
+/// `calls` repeat the first `period` of them: makes them a loop where their buffers can be shared.
+void Roller::tryRun(ArrayRef<StepCall> calls, size_t period) {
   StepCall first = calls.front();
-  StepLoop loop{first.first, first.count, static_cast<unsigned>(calls.size())};
+  StepLoop loop{first.first, 0, static_cast<unsigned>(calls.size() / period)};
+  for (const StepCall &call : calls.take_front(period))
+    loop.count += call.count;
   if (loop.count == 0 || loop.iterations < 2)
     return;
   std::string reason;
@@ -134,7 +161,7 @@ void Roller::tryRun(ArrayRef<StepCall> calls) {
     return;
   }
   remark::missed(first.op.getLoc(), describe("Loop"))
-      << remark::add("{0} calls of '{1}' stay unrolled", loop.iterations, first.op.getCallee())
+      << remark::add("{0} calls of '{1}' stay unrolled", calls.size(), first.op.getCallee())
       << remark::reason("{0}", reason);
 }
 
@@ -222,11 +249,12 @@ void Roller::splitAtStrides(const StepLoop &loop, SmallVectorImpl<StepLoop> &kep
     if (stretch.iterations >= 2) {
       kept.push_back(stretch);
       remark::passed(launch.op.getLoc(), describe("Loop")) << remark::add(
-          "{0} layers are one loop of {1} launches", stretch.iterations, stretch.count);
+          "{0} iterations of {1} launches are one loop", stretch.iterations, stretch.count);
     }
     if (stretch.iterations < rest.iterations)
       remark::missed(launch.op.getLoc(), describe("Loop"))
-          << remark::add("a loop of {0} layers ends after {1}", rest.iterations, stretch.iterations)
+          << remark::add("a loop of {0} iterations ends after {1}", rest.iterations,
+                         stretch.iterations)
           << remark::reason("{0}", reason);
     rest.first += stretch.iterations * rest.count;
     rest.iterations -= stretch.iterations;
@@ -237,12 +265,9 @@ RolledStep Roller::run() {
   findLifetimes();
   ArrayRef<StepCall> calls = step.calls;
   while (!calls.empty()) {
-    size_t length = 1;
-    while (length < calls.size() && calls[length].callee == calls[0].callee &&
-           calls[length].first == calls[length - 1].first + calls[length - 1].count)
-      ++length;
-    tryRun(calls.take_front(length));
-    calls = calls.drop_front(length);
+    auto [period, iterations] = findRun(calls);
+    tryRun(calls.take_front(period * iterations), period);
+    calls = calls.drop_front(period * iterations);
   }
   placeWeights();
   SmallVector<StepLoop> kept;

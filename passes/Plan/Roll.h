@@ -1,7 +1,8 @@
 //===- Roll.h - Equal layers as one loop, weights in the order of use --------------*- C++ -*-===//
 //
-// A run of calls of the same function is one loop where that needs no copy: what one iteration
-// hands to the next can lie in the same buffer, and weights and caches advance by constant strides.
+// A run of calls of the same function, or of the same few in turn, is one loop where that needs no
+// copy: what one iteration hands to the next can lie in the same buffer, and weights and caches
+// advance by constant strides.
 //
 //===----------------------------------------------------------------------------------------------===//
 

@@ -33,8 +33,14 @@ private:
 
 class OutputFile {
 public:
+  enum class Temporary {
+    Unnamed, ///< no name until `commit`; Named where the file system cannot do that
+    Named,   ///< a hidden file beside the destination, removed on signals that can be caught
+  };
+
   /// Reserves `bytes` for a file at `path`; fails where they do not fit.
-  static llvm::Expected<OutputFile> create(llvm::StringRef path, uint64_t bytes);
+  static llvm::Expected<OutputFile> create(llvm::StringRef path, uint64_t bytes,
+                                           Temporary kind = Temporary::Unnamed);
   OutputFile(OutputFile &&other);
   ~OutputFile();
 
@@ -47,7 +53,7 @@ public:
 
 private:
   OutputFile() = default;
-  llvm::Error open();
+  llvm::Error open(Temporary kind);
   llvm::Error reserve(uint64_t bytes);
   llvm::Error giveName();
   llvm::Error fail(llvm::StringRef action) const;

@@ -9,7 +9,7 @@
 
 // Two layers with a cache, a rope table, stacked and packed weights: the table comes first among the weights of the loop,
 // then one block per layer, as far apart as the step says. The value that goes from layer to layer stays in one buffer.
-// REMARK: {{\[}}Passed] Loop | Category:plan | {{.*}}2 layers are one loop of 2 launches
+// REMARK: {{\[}}Passed] Loop | Category:plan | {{.*}}2 iterations of 2 launches are one loop
 // REMARK: {{\[}}Analysis] Buffer | Category:plan | {{.*}}'Gather.out', bytes=1024, first=0, last=5, offset=0
 // REMARK: {{\[}}Analysis] PeakMemory | Category:plan | arena=2048, cache=49152, commands=6, least=2048, weights=50432
 // CHECK-LABEL: plan.program @two

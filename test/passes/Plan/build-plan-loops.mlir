@@ -5,7 +5,7 @@
 // RUN:   --remarks-filter=plan 2>&1 >/dev/null | FileCheck %s --check-prefix=REMARK
 
 // What a layer makes anew goes where its input was, which is no longer needed then: a loop without copies.
-// REMARK: {{\[}}Passed] Loop | {{.*}}3 layers are one loop of 2 launches
+// REMARK: {{\[}}Passed] Loop | {{.*}}3 iterations of 2 launches are one loop
 // CHECK-LABEL: plan.program @step
 // CHECK-SAME:    arena 2048
 // CHECK:         plan.loop 3 {
@@ -78,9 +78,9 @@ module {
 // -----
 
 // A layer that shares its weight with another ends the loop; the layers after it are a loop again.
-// REMARK: {{\[}}Passed] Loop | {{.*}}2 layers are one loop of 2 launches
-// REMARK: {{\[}}Missed] Loop | {{.*}}'w0' does not lie at the stride of the iterations before{{.*}}a loop of 5 layers ends after 2
-// REMARK: {{\[}}Passed] Loop | {{.*}}2 layers are one loop of 2 launches
+// REMARK: {{\[}}Passed] Loop | {{.*}}2 iterations of 2 launches are one loop
+// REMARK: {{\[}}Missed] Loop | {{.*}}'w0' does not lie at the stride of the iterations before{{.*}}a loop of 5 iterations ends after 2
+// REMARK: {{\[}}Passed] Loop | {{.*}}2 iterations of 2 launches are one loop
 // CHECK-LABEL: plan.program @step
 // CHECK:         plan.loop 2
 // CHECK:         plan.loop 2
@@ -120,7 +120,7 @@ module {
 // -----
 
 // One call is no loop.
-// REMARK: {{\[}}Missed] Loop | {{.*}}a loop of 3 layers ends after 2
+// REMARK: {{\[}}Missed] Loop | {{.*}}a loop of 3 iterations ends after 2
 // REMARK-NOT: Loop |
 // REMARK: PeakMemory
 // CHECK-LABEL: plan.program @step
@@ -152,7 +152,7 @@ module {
 // -----
 
 // A weight that every layer reads does not move.
-// REMARK: {{\[}}Passed] Loop | {{.*}}2 layers are one loop of 2 launches
+// REMARK: {{\[}}Passed] Loop | {{.*}}2 iterations of 2 launches are one loop
 // CHECK-LABEL: plan.program @step
 // CHECK:         plan.loop 2 {
 // CHECK-NEXT:      plan.launch @Add grid [tokens, 1, 1] (@Gather.out, @w, out
@@ -199,5 +199,52 @@ module {
     %x = tile.launch @Gather(%ids, %w) : (tensor<?xi32>, !w) -> !t
     %y = tile.launch @Head(%x, %p) : (!t, !p) -> !t
     return %y : !t
+  }
+}
+
+// -----
+
+// Layers of two kinds in turn are one loop of both.
+// REMARK: {{\[}}Passed] Loop | {{.*}}2 iterations of 2 launches are one loop
+// CHECK-LABEL: plan.program @step
+// CHECK:         plan.loop 2 {
+// CHECK-NEXT:      plan.launch @Local grid [tokens, 1, 1] (@w0 step 512, inout @Gather.out)
+// CHECK-NEXT:      plan.launch @Global grid [tokens, 1, 1] (@w1 step 512, inout @Gather.out)
+// CHECK-NEXT:    }
+// CHECK-NEXT:    plan.launch @Local grid [tokens, 1, 1] (@w4, inout @Gather.out)
+!w = !transformer.weight<[64], f32>
+!t = tensor<?x64xf32>
+!x = !tile.view<[tokens, 64], f32>
+!n = !tile.view<[64], f32>
+module {
+  transformer.weight @w0 : !w source "w0"
+  transformer.weight @w1 : !w source "w1"
+  transformer.weight @w2 : !w source "w2"
+  transformer.weight @w3 : !w source "w3"
+  transformer.weight @w4 : !w source "w4"
+  tile.kernel @Gather(%i: !tile.view<[tokens], i32>, %y: !x) grid [tokens] { tile.return }
+  tile.kernel @Local(%w: !n, %x: !x) grid [tokens] { tile.return }
+  tile.kernel @Global(%w: !n, %x: !x) grid [tokens] { tile.return }
+  func.func private @local(%x: !t, %w: !w) -> !t {
+    %y = tile.launch @Local(%w, %x) in_place [1] : (!w, !t) -> !t
+    return %y : !t
+  }
+  func.func private @global(%x: !t, %w: !w) -> !t {
+    %y = tile.launch @Global(%w, %x) in_place [1] : (!w, !t) -> !t
+    return %y : !t
+  }
+  func.func @step(%ids: tensor<?xi32>) -> !t {
+    %w0 = transformer.get_weight @w0 : !w
+    %w1 = transformer.get_weight @w1 : !w
+    %w2 = transformer.get_weight @w2 : !w
+    %w3 = transformer.get_weight @w3 : !w
+    %w4 = transformer.get_weight @w4 : !w
+    %x = tile.launch @Gather(%ids) : (tensor<?xi32>) -> !t
+    %x0 = call @local(%x, %w0) : (!t, !w) -> !t
+    %x1 = call @global(%x0, %w1) : (!t, !w) -> !t
+    %x2 = call @local(%x1, %w2) : (!t, !w) -> !t
+    %x3 = call @global(%x2, %w3) : (!t, !w) -> !t
+    %x4 = call @local(%x3, %w4) : (!t, !w) -> !t
+    return %x4 : !t
   }
 }

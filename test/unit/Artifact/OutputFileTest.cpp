@@ -138,13 +138,13 @@ TEST(OutputFile, AFullDiskIsAnErrorBeforeTheFirstByte) {
 }
 
 /// Ends a process with `signal` while it has written half of a file.
-void killWhileWriting(const TestFolder &folder, int signal) {
+void killWhileWriting(const TestFolder &folder, int signal, OutputFile::Temporary kind) {
   std::string path = folder.write("a", "old");
   int ready[2];
   ASSERT_EQ(::pipe(ready), 0);
   pid_t child = ::fork();
   if (child == 0) {
-    llvm::Expected<OutputFile> file = OutputFile::create(path, 2000);
+    llvm::Expected<OutputFile> file = OutputFile::create(path, 2000, kind);
     bool isWritten = file && !file->write(0, bytesOf(std::string(1000, 'x')));
     ssize_t ignored = ::write(ready[1], isWritten ? "y" : "n", 1);
     (void)ignored;
@@ -166,9 +166,29 @@ void killWhileWriting(const TestFolder &folder, int signal) {
 
 TEST(OutputFile, AKilledWriterLeavesTheEarlierFileAndNothingElse) {
   TestFolder folder;
-  killWhileWriting(folder, SIGTERM);
-  killWhileWriting(folder, SIGINT);
-  killWhileWriting(folder, SIGKILL);
+  for (int signal : {SIGTERM, SIGINT, SIGKILL})
+    killWhileWriting(folder, signal, OutputFile::Temporary::Unnamed);
+  // Nobody can remove a named file after SIGKILL.
+  for (int signal : {SIGTERM, SIGINT})
+    killWhileWriting(folder, signal, OutputFile::Temporary::Named);
+}
+
+TEST(OutputFile, ANamedTemporaryFileGoesAway) {
+  TestFolder folder;
+  for (bool isCommitted : {false, true}) {
+    llvm::Expected<OutputFile> file =
+        OutputFile::create(folder / "a", 3, OutputFile::Temporary::Named);
+    ASSERT_TRUE(bool(file)) << toString(file.takeError());
+    EXPECT_EQ(folder.list().size(), 1u);
+    EXPECT_FALSE(folder.list().contains("a"));
+    EXPECT_FALSE(bool(file->write(0, bytesOf("new"))));
+    if (isCommitted)
+      EXPECT_EQ(toString(file->commit()), "");
+    file = llvm::createStringError("closed");
+    llvm::consumeError(file.takeError());
+    EXPECT_EQ(folder.list().size(), isCommitted ? 1u : 0u);
+  }
+  EXPECT_EQ(folder.read(folder / "a"), "new");
 }
 
 } // namespace
