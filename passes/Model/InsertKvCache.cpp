@@ -4,10 +4,11 @@
 // it never changes later. Here that is proven op by op: row-wise ops keep it, causal attention
 // keeps it, nothing else does. The cache is a value: each append yields the next one, calls thread
 // it in the order of the program, and the layer's number is an argument, so equal layers stay one
-// function.
+// function. Layers with other heads, channels or windows have a cache of their own.
 //
 //===------------------------------------------------------------------------------------------===//
 
+#include "passes/Model/CallTree.h"
 #include "passes/Model/Passes.h"
 #include "passes/Model/TokenMixing.h"
 
@@ -18,6 +19,7 @@ namespace ingot::model {
 
 using namespace mlir;
 using namespace ingot;
+using model::CallTree;
 using transformer::TokenMixing;
 
 namespace {
@@ -59,98 +61,142 @@ struct InsertKvCache : model::impl::InsertKvCacheBase<InsertKvCache> {
   }
 
 private:
-  void insert(func::FuncOp entry) {
-    llvm::SetVector<Operation *> functions;
-    model::collectReachable(entry, functions);
-    SmallVector<transformer::AttentionOp> attentions;
-    for (Operation *function : functions) {
-      WalkResult proof = function->walk([&](Operation *op) {
-        if (auto attention = dyn_cast<transformer::AttentionOp>(op))
-          attentions.push_back(attention);
-        StringRef reason = whyNotCausal(op);
-        if (!reason.empty())
-          refuse(op, reason);
-        return reason.empty() ? WalkResult::advance() : WalkResult::interrupt();
-      });
-      if (proof.wasInterrupted())
-        return;
-    }
-    if (attentions.empty())
-      return refuse(entry, "has no attention to cache for");
-    for (transformer::AttentionOp attention : attentions)
-      if (attention.getKey().getType() != attentions.front().getKey().getType())
-        return refuse(attention, "has other heads than the first: one group of layers is there");
+  /// Layers that share a cache: equal heads, channels and window.
+  struct Group {
+    int64_t heads, dim;
+    std::optional<int64_t> window;
+    bool operator==(const Group &other) const = default;
+  };
+  /// For each group, how many attentions one run of a function computes, its calls included.
+  using Layers = SmallVector<int64_t, 1>;
 
-    int64_t layers = countLayers(entry);
-    numLayers += layers;
-    auto key = cast<RankedTensorType>(attentions.front().getKey().getType());
+  void insert(func::FuncOp entry) {
+    CallTree tree(entry);
+    if (const model::Obstacle &obstacle = tree.getObstacle())
+      return refuse(obstacle.op, obstacle.reason);
+    groups.clear();
+    layersOf.clear();
+    for (Operation *function : tree.getFunctions()) {
+      if (countBatches(cast<func::FuncOp>(function)) > 1)
+        return refuse(function, "takes more than one batch");
+      for (Operation &op : cast<func::FuncOp>(function).getBody().front()) {
+        std::string reason = whyNotCausal(&op).str();
+        if (auto attention = dyn_cast<transformer::AttentionOp>(op); attention && reason.empty())
+          reason = addGroup(attention);
+        if (!reason.empty())
+          return refuse(&op, reason);
+      }
+    }
+    if (groups.empty())
+      return refuse(entry, "has no attention to cache for");
+    if (entry.getSymName() != "step" && SymbolTable::lookupSymbolIn(getOperation(), "step"))
+      return refuse(entry, "cannot be renamed: there is another symbol 'step'");
+    for (Operation *function : tree.getFunctions())
+      countLayers(cast<func::FuncOp>(function));
+    SmallVector<Type> caches = getCacheTypes(layersOf[entry]);
+    for (Operation *function : tree.getFunctions())
+      thread(cast<func::FuncOp>(function), caches, function == entry);
+    entry.setSymName("step");
+    report(entry);
+  }
+
+  static unsigned countBatches(func::FuncOp function) {
+    return llvm::count_if(function.getArgumentTypes(),
+                          [](Type type) { return isa<transformer::RaggedType>(type); });
+  }
+
+  /// The group of an attention is known afterwards; or why it has none.
+  std::string addGroup(transformer::AttentionOp attention) {
+    auto batch = dyn_cast<BlockArgument>(attention.getBatch());
+    if (!batch)
+      return "is not over the batch that its function takes";
+    Group group = getGroup(attention);
+    if (ShapedType::isDynamic(group.heads) || ShapedType::isDynamic(group.dim))
+      return "has heads or channels of unknown number";
+    if (!llvm::is_contained(groups, group))
+      groups.push_back(group);
+    return {};
+  }
+
+  static Group getGroup(transformer::AttentionOp attention) {
+    auto key = cast<RankedTensorType>(attention.getKey().getType());
+    return {key.getDimSize(1), key.getDimSize(2), attention.getWindow()};
+  }
+
+  size_t findGroup(transformer::AttentionOp attention) const {
+    return llvm::find(groups, getGroup(attention)) - groups.begin();
+  }
+
+  /// Callees are counted already.
+  void countLayers(func::FuncOp function) {
+    Layers layers(groups.size());
+    function.walk([&](Operation *op) {
+      if (auto attention = dyn_cast<transformer::AttentionOp>(op))
+        ++layers[findGroup(attention)];
+      else if (auto call = dyn_cast<func::CallOp>(op))
+        for (auto [sum, count] : llvm::zip(layers, layersOf[CallTree::getCallee(call)]))
+          sum += count;
+    });
+    layersOf[function] = layers;
+  }
+
+  SmallVector<Type> getCacheTypes(ArrayRef<int64_t> layers) {
     MLIRContext *context = &getContext();
     Type element =
         format == "f16" ? Type(Float16Type::get(context)) : Type(Float32Type::get(context));
-    auto cache = transformer::KVCacheType::get(context, layers, key.getDimSize(1),
-                                               key.getDimSize(2), element, pageTokens);
-    for (Operation *function : functions)
-      if (layersOf.lookup(function))
-        thread(cast<func::FuncOp>(function), cache, function == entry);
-    entry.setSymName("step");
-    remark::passed(entry.getLoc(),
-                   model::remarkAbout(&entry.getBody().front().front(), "InsertKvCache"))
-        << "causal" << remark::metric("layers", int(layers));
+    SmallVector<Type> types;
+    for (auto [group, count] : llvm::zip(groups, layers))
+      types.push_back(transformer::KVCacheType::get(context, count, group.heads, group.dim, element,
+                                                    pageTokens));
+    return types;
   }
 
-  /// Attentions that one run of a function computes, its calls included.
-  int64_t countLayers(func::FuncOp function) {
-    if (auto known = layersOf.find(function); known != layersOf.end())
-      return known->second;
-    int64_t layers = 0;
-    function.walk([&](Operation *op) {
-      if (isa<transformer::AttentionOp>(op))
-        ++layers;
-      else if (auto call = dyn_cast<func::CallOp>(op))
-        layers += countLayers(calleeOf(call));
-    });
-    return layersOf[function] = layers;
-  }
-
-  static func::FuncOp calleeOf(func::CallOp call) {
-    return SymbolTable::lookupNearestSymbolFrom<func::FuncOp>(call, call.getCalleeAttr());
-  }
-
-  /// Gives a function the cache, and but for the entry the number of its first layer; both go
-  /// through in program order.
-  void thread(func::FuncOp function, transformer::KVCacheType type, bool isEntry) {
+  /// Gives a function the caches that it needs, and but for the entry the number of its first layer
+  /// in each; both go through in program order.
+  void thread(func::FuncOp function, ArrayRef<Type> types, bool isEntry) {
+    const Layers &layers = layersOf[function];
     Block &block = function.getBody().front();
     Location loc = function.getLoc();
-    unsigned behindBatch = 0;
+    unsigned next = 0;
     for (BlockArgument argument : block.getArguments())
       if (isa<transformer::RaggedType>(argument.getType()))
-        behindBatch = argument.getArgNumber() + 1;
-    Value cache = block.insertArgument(behindBatch, type, loc);
-    Value first = isEntry
-                      ? Value()
-                      : block.insertArgument(behindBatch + 1, IndexType::get(&getContext()), loc);
-    int64_t layer = 0;
+        next = argument.getArgNumber() + 1;
+    SmallVector<Value> caches(groups.size()), first(groups.size());
+    for (size_t group = 0; group < groups.size(); ++group) {
+      if (!layers[group])
+        continue;
+      caches[group] = block.insertArgument(next++, types[group], loc);
+      if (!isEntry)
+        first[group] = block.insertArgument(next++, IndexType::get(&getContext()), loc);
+    }
+    Layers done(groups.size());
     for (Operation &op : llvm::make_early_inc_range(block)) {
       OpBuilder builder(&op);
-      auto number = [&]() -> Value {
-        if (first && layer == 0)
-          return first;
-        Value constant = arith::ConstantIndexOp::create(builder, op.getLoc(), layer);
-        return first ? arith::AddIOp::create(builder, op.getLoc(), first, constant).getResult()
-                     : constant;
+      auto number = [&](size_t group) -> Value {
+        if (first[group] && done[group] == 0)
+          return first[group];
+        Value constant = arith::ConstantIndexOp::create(builder, op.getLoc(), done[group]);
+        return first[group]
+                   ? arith::AddIOp::create(builder, op.getLoc(), first[group], constant).getResult()
+                   : constant;
       };
       if (auto attention = dyn_cast<transformer::AttentionOp>(op)) {
-        cache = cacheAttention(attention, builder, cache, number());
-        ++layer;
-      } else if (auto call = dyn_cast<func::CallOp>(op); call && layersOf.lookup(calleeOf(call))) {
-        int64_t layers = layersOf.lookup(calleeOf(call));
-        cache = passCache(call, builder, cache, number());
-        layer += layers;
+        size_t group = findGroup(attention);
+        caches[group] = cacheAttention(attention, builder, caches[group], number(group));
+        ++done[group];
+      } else if (auto call = dyn_cast<func::CallOp>(op)) {
+        const Layers &inside = layersOf[CallTree::getCallee(call)];
+        passCaches(call, builder, inside, caches, number);
+        for (auto [sum, count] : llvm::zip(done, inside))
+          sum += count;
       }
     }
-    block.getTerminator()->insertOperands(block.getTerminator()->getNumOperands(), cache);
-    function.setType(FunctionType::get(&getContext(), block.getArgumentTypes(),
-                                       block.getTerminator()->getOperandTypes()));
+    Operation *end = block.getTerminator();
+    for (Value cache : caches)
+      if (cache)
+        end->insertOperands(end->getNumOperands(), cache);
+    function.setType(
+        FunctionType::get(&getContext(), block.getArgumentTypes(), end->getOperandTypes()));
   }
 
   static Value cacheAttention(transformer::AttentionOp attention, OpBuilder &builder, Value cache,
@@ -168,18 +214,36 @@ private:
     return next;
   }
 
-  static Value passCache(func::CallOp call, OpBuilder &builder, Value cache, Value layer) {
-    func::FuncOp callee = calleeOf(call);
-    SmallVector<Value> operands(call.getOperands());
-    for (auto [index, operand] : llvm::enumerate(operands))
-      if (isa<transformer::RaggedType>(operand.getType())) {
-        operands.insert(operands.begin() + index + 1, {cache, layer});
-        break;
-      }
-    auto copy = func::CallOp::create(builder, call.getLoc(), callee, operands);
-    call->replaceAllUsesWith(copy->getResults().drop_back());
+  /// Passes each cache that the callee needs, and takes it from the results.
+  static void passCaches(func::CallOp call, OpBuilder &builder, ArrayRef<int64_t> layers,
+                         MutableArrayRef<Value> caches, function_ref<Value(size_t)> number) {
+    if (llvm::all_of(layers, [](int64_t count) { return count == 0; }))
+      return;
+    SmallVector<Value> operands(call.getOperands()), added;
+    for (size_t group = 0; group < layers.size(); ++group)
+      if (layers[group])
+        added.append({caches[group], number(group)});
+    auto batch = llvm::find_if(
+        operands, [](Value operand) { return isa<transformer::RaggedType>(operand.getType()); });
+    operands.insert(std::next(batch), added.begin(), added.end());
+    auto copy = func::CallOp::create(builder, call.getLoc(), CallTree::getCallee(call), operands);
+    unsigned next = call.getNumResults();
+    call->replaceAllUsesWith(copy->getResults().take_front(next));
     call.erase();
-    return copy->getResults().back();
+    for (size_t group = 0; group < layers.size(); ++group)
+      if (layers[group])
+        caches[group] = copy.getResult(next++);
+  }
+
+  void report(func::FuncOp entry) {
+    int64_t layers = 0;
+    for (int64_t count : layersOf[entry])
+      layers += count;
+    numLayers += layers;
+    remark::passed(entry.getLoc(),
+                   model::remarkAbout(&entry.getBody().front().front(), "InsertKvCache"))
+        << "every position depends on earlier ones only" << remark::metric("layers", int(layers))
+        << remark::metric("caches", int(groups.size()));
   }
 
   void refuse(Operation *op, StringRef reason) {
@@ -187,7 +251,8 @@ private:
         << remark::reason("{0} {1}", op->getName().getStringRef(), reason);
   }
 
-  DenseMap<Operation *, int64_t> layersOf;
+  SmallVector<Group> groups;
+  DenseMap<Operation *, Layers> layersOf;
 };
 
 } // namespace

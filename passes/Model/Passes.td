@@ -50,9 +50,15 @@ def RemovePadding : Pass<"ingot-remove-padding", "::mlir::ModuleOp"> {
     func.func @main(%tokens: tensor<?xi32>, %batch: !transformer.ragged, %rows: tensor<?xi32>)
     ```
 
-    Assumes the dense contract: slots beyond a sequence's length are unspecified. It refuses (missed remark, nothing
-    changes) where an op that relates tokens has no ragged form. Does nothing in a module without an entry (a function
-    with `transformer.entry`). Linear in the number of ops.
+    A value is dense where its first two sizes are those of the entry's positions (`ingot-verify-shapes` relates them). A
+    function can be packed where every op on dense values is row-wise by its interface or its structure, or has a ragged
+    form. At others the pass refuses with a missed remark that names the op; the function stays dense, but calls what can
+    be packed between `transformer.pack` and `transformer.unpack`, which fold away between two such calls.
+
+    Assumes the dense contract: slots beyond a sequence's length are unspecified, row r of `rows` is slot r of all slots;
+    afterwards it is token r of all tokens. Does nothing in a module without an entry (a function with
+    `transformer.entry`), where an entry takes no positions and lengths, or where not every call of what it calls is
+    known. Nearly linear in the number of ops.
   }];
   let dependentDialects = ["::ingot::transformer::TransformerDialect", "::mlir::tensor::TensorDialect"];
   let statistics = [Statistic<"numPacked", "ops", "Ops that act on packed tokens">];
@@ -72,8 +78,13 @@ def InsertKvCache : Pass<"ingot-insert-kv-cache", "::mlir::ModuleOp"> {
     %y = transformer.cached_attention %q, %c[%layer], %batch {scale = 0.125 : f32}
     ```
 
-    Assumes packed tokens (`ingot-remove-padding`). It refuses, with a missed remark, a program that is not causal or
-    whose layers differ in heads, head dimension or window. Linear in the number of ops.
+    Layers with equal heads, channels and window share a cache; a program with several kinds of layers has several, each
+    followed by the layer's number in it.
+
+    Assumes packed tokens (`ingot-remove-padding`). It refuses with a missed remark that names the op, and changes
+    nothing, where positions may depend on later ones, where an attention is not over the function's own batch, and where
+    not every call of what the entry calls is known. Does nothing in a module without an entry. Linear in the number of
+    ops.
   }];
   let options = [
     Option<"format", "format", "std::string", /*default=*/"\"f16\"", "Numbers of the cache: f16 or f32">,

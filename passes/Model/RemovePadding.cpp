@@ -1,12 +1,15 @@
 //===- RemovePadding.cpp - Turn the dense batch into packed tokens ----------------------------===//
 //
-// All or nothing: first every op of the entry and of what it calls is checked to be row-wise or to
-// have a ragged form; then functions are rewritten one by one, callees first. Values keep their
-// names and locations; what counted slots (`tensor.dim` of a dense tensor) dies.
+// What can be packed is decided before (Padding.h). Here functions are rewritten, callees first; a
+// function that cannot be packed packs the operands of its calls of packed ones and unpacks their
+// results, so what lies between two such calls folds away. What counted slots (`tensor.dim` of a
+// dense tensor) dies.
 //
 //===------------------------------------------------------------------------------------------===//
 
+#include "mlir/Transforms/GreedyPatternRewriteDriver.h"
 #include "mlir/Transforms/RegionUtils.h"
+#include "passes/Model/Padding.h"
 #include "passes/Model/Passes.h"
 #include "passes/Model/TokenMixing.h"
 
@@ -17,81 +20,25 @@ namespace ingot::model {
 
 using namespace mlir;
 using namespace ingot;
-using transformer::TokenMixing;
+using model::CallTree;
+using model::DenseRole;
+using model::PaddingAnalysis;
 
 namespace {
 
-/// Whether a type is [B, S, ...] of the dense program.
-bool isDense(Type type) {
-  auto tensor = dyn_cast<RankedTensorType>(type);
-  return tensor && tensor.getRank() >= 2 && tensor.isDynamicDim(0) && tensor.isDynamicDim(1);
-}
-
-/// [B, S, ...] -> [T, ...]; other types stay.
-Type packType(Type type) {
-  if (!isDense(type))
-    return type;
+/// [B, S, ...] -> [T, ...].
+RankedTensorType packType(Type type) {
   auto tensor = cast<RankedTensorType>(type);
-  return RankedTensorType::get(tensor.getShape().drop_front(), tensor.getElementType());
-}
-
-/// What a dense argument turns into: batches describe both lengths and positions.
-enum class Role { Plain, Lengths, Positions };
-using Roles = DenseMap<Operation *, SmallVector<Role>>;
-
-/// The roles of a function's arguments follow from their uses; those of its callees are known.
-SmallVector<Role> findRoles(func::FuncOp function, const Roles &known) {
-  SmallVector<Role> roles;
-  for (BlockArgument argument : function.getArguments()) {
-    Role role = Role::Plain;
-    for (OpOperand &use : argument.getUses()) {
-      Operation *user = use.getOwner();
-      if (auto attention = dyn_cast<transformer::AttentionOp>(user)) {
-        if (attention.getLengths() == argument)
-          role = Role::Lengths;
-        if (attention.getPositions() == argument)
-          role = Role::Positions;
-      } else if (auto rope = dyn_cast<transformer::RopeOp>(user)) {
-        if (rope.getPositions() == argument)
-          role = Role::Positions;
-      } else if (auto call = dyn_cast<func::CallOp>(user)) {
-        Operation *callee = SymbolTable::lookupNearestSymbolFrom(call, call.getCalleeAttr());
-        if (Role passed = known.at(callee)[use.getOperandNumber()]; passed != Role::Plain)
-          role = passed;
-      }
-    }
-    roles.push_back(role);
-  }
-  return roles;
-}
-
-bool needsBatch(ArrayRef<Role> roles) {
-  return llvm::any_of(roles, [](Role role) { return role != Role::Plain; });
-}
-
-/// Why an op of the dense program cannot be packed, or nothing.
-StringRef whyNot(Operation *op) {
-  if (isa<func::CallOp, func::ReturnOp, tensor::DimOp, transformer::AttentionOp,
-          transformer::SelectRowsOp>(op))
-    return {};
-  bool touches =
-      llvm::any_of(op->getOperandTypes(), isDense) || llvm::any_of(op->getResultTypes(), isDense);
-  if (!touches)
-    return {};
-  switch (model::getTokenMixing(op, 2)) {
-  case TokenMixing::RowWise:
-    return {};
-  case TokenMixing::Attention:
-    return "relates tokens and has no ragged form";
-  default:
-    return "may relate tokens in a way that is not known";
-  }
+  SmallVector<int64_t> shape(tensor.getShape().drop_front());
+  shape.front() = ShapedType::kDynamic;
+  return tensor.clone(shape);
 }
 
 /// Rewrites one function in place; its callees are packed already.
 class Packer {
 public:
-  Packer(func::FuncOp function, const Roles &roles) : function(function), roles(roles) {}
+  Packer(func::FuncOp function, const PaddingAnalysis &analysis)
+      : function(function), analysis(analysis) {}
 
   /// The number of ops that act on packed tokens now.
   unsigned run() {
@@ -100,14 +47,13 @@ public:
     packArguments(block);
     for (Operation &op : llvm::make_early_inc_range(block))
       packOp(&op);
-    unsigned count = replaced.size();
-    for (Operation *op : llvm::reverse(replaced))
+    for (Operation *op : llvm::reverse(dead))
       op->erase();
     function.setAllArgAttrs(ArrayRef<DictionaryAttr>());
     block.eraseArguments(0, denseArguments);
     function.setType(FunctionType::get(function.getContext(), block.getArgumentTypes(),
                                        block.getTerminator()->getOperandTypes()));
-    return count;
+    return numPacked;
   }
 
 private:
@@ -115,22 +61,26 @@ private:
   /// stood.
   void packArguments(Block &block) {
     SmallVector<BlockArgument> dense(block.getArguments());
-    SmallVector<BlockArgument> positions;
-    for (auto [argument, role] : llvm::zip(dense, roles.at(function))) {
-      if (role == Role::Plain) {
-        packed[argument] = block.addArgument(packType(argument.getType()), argument.getLoc());
-        continue;
-      }
-      if (!batch)
+    for (auto [argument, role] : llvm::zip(dense, analysis.getRoles(function))) {
+      Type type = analysis.isDense(argument) ? packType(argument.getType()) : argument.getType();
+      if (role == DenseRole::Plain) {
+        packed[argument] = block.addArgument(type, argument.getLoc());
+        if (isDense(argument))
+          tokens = packed[argument];
+      } else if (!batch) {
         batch = block.addArgument(transformer::RaggedType::get(function.getContext()),
                                   argument.getLoc());
-      if (role == Role::Positions)
-        positions.push_back(argument);
+      }
     }
     OpBuilder builder = OpBuilder::atBlockBegin(&block);
-    for (BlockArgument argument : positions)
-      packed[argument] = transformer::PositionsOp::create(builder, argument.getLoc(),
-                                                          packType(argument.getType()), batch);
+    if (BlockArgument positions = analysis.getArgument(function, DenseRole::Positions))
+      tokens = packed[positions] = transformer::PositionsOp::create(
+          builder, positions.getLoc(), packType(positions.getType()), batch);
+  }
+
+  /// The number of packed tokens.
+  Value countTokens(OpBuilder &builder, Location loc) const {
+    return tensor::DimOp::create(builder, loc, tokens, 0);
   }
 
   Value lookup(Value value) const {
@@ -138,26 +88,26 @@ private:
     return found == packed.end() ? value : found->second;
   }
 
+  bool isDense(Value value) const { return analysis.isDense(value); }
+
   void packOp(Operation *op) {
     OpBuilder builder(op);
-    Location loc = op->getLoc();
     if (auto attention = dyn_cast<transformer::AttentionOp>(op))
-      return replace(
-          op, transformer::AttentionOp::create(
-                  builder, loc, packType(attention.getType()), lookup(attention.getQuery()),
-                  lookup(attention.getKey()), lookup(attention.getValue()), Value(), Value(), batch,
-                  attention.getCausal(), attention.getScale(), attention.getWindowAttr()));
+      return packAttention(attention, builder);
     if (auto call = dyn_cast<func::CallOp>(op))
       return packCall(call, builder);
-    if (auto dim = dyn_cast<tensor::DimOp>(op); dim && isDense(dim.getSource().getType()))
+    if (auto dim = dyn_cast<tensor::DimOp>(op); dim && isDense(dim.getSource()))
       return packDim(dim, builder);
-    if (auto expand = dyn_cast<tensor::ExpandShapeOp>(op); expand && isDense(expand.getType()))
+    if (auto splat = dyn_cast<tensor::SplatOp>(op); splat && isDense(splat.getResult()))
+      return packSplat(splat, builder);
+    if (auto expand = dyn_cast<tensor::ExpandShapeOp>(op); expand && isDense(expand.getResult()))
       return packExpand(expand, builder);
     if (auto collapse = dyn_cast<tensor::CollapseShapeOp>(op);
-        collapse && isDense(collapse.getType()))
-      return replace(op, tensor::CollapseShapeOp::create(
-                             builder, loc, packType(collapse.getType()), lookup(collapse.getSrc()),
-                             dropFirst(collapse.getReassociationIndices())));
+        collapse && isDense(collapse.getResult()))
+      return replace(
+          op, tensor::CollapseShapeOp::create(builder, op->getLoc(), packType(collapse.getType()),
+                                              lookup(collapse.getSrc()),
+                                              dropFirst(collapse.getReassociationIndices())));
     if (op->hasTrait<OpTrait::IsTerminator>()) {
       for (OpOperand &operand : op->getOpOperands())
         operand.set(lookup(operand.get()));
@@ -165,32 +115,62 @@ private:
     }
     if (llvm::none_of(op->getOperands(), [&](Value operand) { return packed.contains(operand); }))
       return;
+    packRowWise(op, builder);
+  }
+
+  void packRowWise(Operation *op, OpBuilder &builder) {
     IRMapping mapping;
     for (Value operand : op->getOperands())
       mapping.map(operand, lookup(operand));
     Operation *copy = builder.clone(*op, mapping);
-    for (Value result : copy->getResults())
-      result.setType(packType(result.getType()));
+    for (auto [old, result] : llvm::zip(op->getResults(), copy->getResults()))
+      if (isDense(old))
+        result.setType(packType(old.getType()));
     replace(op, copy);
   }
 
-  /// The number of slots is gone; the token count stands where a size is still asked for.
+  /// A number in every slot becomes one for every token.
+  void packSplat(tensor::SplatOp splat, OpBuilder &builder) {
+    SmallVector<Value> sizes{countTokens(builder, splat.getLoc())};
+    unsigned next = 0;
+    for (int64_t dim = 0; dim < splat.getType().getRank(); ++dim) {
+      if (!splat.getType().isDynamicDim(dim))
+        continue;
+      Value size = splat.getDynamicSizes()[next++];
+      if (dim >= 2)
+        sizes.push_back(lookup(size));
+    }
+    replace(splat, tensor::SplatOp::create(builder, splat.getLoc(), packType(splat.getType()),
+                                           lookup(splat.getInput()), sizes));
+  }
+
+  void packAttention(transformer::AttentionOp attention, OpBuilder &builder) {
+    if (!isDense(attention.getResult()))
+      return;
+    replace(attention, transformer::AttentionOp::create(
+                           builder, attention.getLoc(), packType(attention.getType()),
+                           lookup(attention.getQuery()), lookup(attention.getKey()),
+                           lookup(attention.getValue()), Value(), Value(), batch,
+                           attention.getCausal(), attention.getScale(), attention.getWindowAttr()));
+  }
+
+  /// The number of slots is gone: what used it is made anew with the number of tokens.
   void packDim(tensor::DimOp dim, OpBuilder &builder) {
-    int64_t index = dim.getConstantIndex().value_or(0);
-    replace(dim, tensor::DimOp::create(builder, dim.getLoc(), lookup(dim.getSource()),
-                                       index ? index - 1 : 0));
+    std::optional<int64_t> index = dim.getConstantIndex();
+    if (index && *index >= 2)
+      return replace(
+          dim, tensor::DimOp::create(builder, dim.getLoc(), lookup(dim.getSource()), *index - 1));
+    dead.push_back(dim);
   }
 
   void packExpand(tensor::ExpandShapeOp expand, OpBuilder &builder) {
     Value source = lookup(expand.getSrc());
-    auto type = cast<RankedTensorType>(packType(expand.getType()));
-    SmallVector<OpFoldResult> sizes;
-    for (int64_t dim = 0; dim < type.getRank(); ++dim)
-      sizes.push_back(
-          type.isDynamicDim(dim)
-              ? OpFoldResult(
-                    tensor::DimOp::create(builder, expand.getLoc(), source, dim).getResult())
-              : OpFoldResult(builder.getIndexAttr(type.getDimSize(dim))));
+    RankedTensorType type = packType(expand.getType());
+    SmallVector<OpFoldResult> sizes{countTokens(builder, expand.getLoc())};
+    for (OpFoldResult size : ArrayRef(expand.getMixedOutputShape()).drop_front(2)) {
+      auto value = dyn_cast<Value>(size);
+      sizes.push_back(value ? OpFoldResult(lookup(value)) : size);
+    }
     replace(expand,
             tensor::ExpandShapeOp::create(builder, expand.getLoc(), type, source,
                                           dropFirst(expand.getReassociationIndices()), sizes));
@@ -207,11 +187,11 @@ private:
   }
 
   void packCall(func::CallOp call, OpBuilder &builder) {
-    auto callee = SymbolTable::lookupNearestSymbolFrom<func::FuncOp>(call, call.getCalleeAttr());
+    func::FuncOp callee = CallTree::getCallee(call);
     SmallVector<Value> operands;
     bool passesBatch = false;
-    for (auto [operand, role] : llvm::zip(call.getOperands(), roles.at(callee))) {
-      if (role == Role::Plain)
+    for (auto [operand, role] : llvm::zip(call.getOperands(), analysis.getRoles(callee))) {
+      if (role == DenseRole::Plain)
         operands.push_back(lookup(operand));
       else if (!std::exchange(passesBatch, true))
         operands.push_back(batch);
@@ -222,15 +202,51 @@ private:
   void replace(Operation *op, Operation *copy) {
     for (auto [old, result] : llvm::zip(op->getResults(), copy->getResults()))
       packed[old] = result;
-    replaced.push_back(op);
+    dead.push_back(op);
+    ++numPacked;
   }
 
   func::FuncOp function;
-  const Roles &roles;
+  const PaddingAnalysis &analysis;
   Value batch;
   DenseMap<Value, Value> packed;
-  SmallVector<Operation *> replaced;
+  Value tokens; ///< a packed tensor
+  SmallVector<Operation *> dead;
+  unsigned numPacked = 0;
 };
+
+/// Calls a packed function from one that stays dense. `unpacked` are results of calls before.
+void packAtCall(func::CallOp call, const PaddingAnalysis &analysis, DenseSet<Value> &unpacked) {
+  func::FuncOp callee = CallTree::getCallee(call);
+  OpBuilder builder(call);
+  Location loc = call.getLoc();
+  auto roles = analysis.getRoles(callee);
+  Value positions = call.getOperand(llvm::find(roles, DenseRole::Positions) - roles.begin()),
+        lengths = call.getOperand(llvm::find(roles, DenseRole::Lengths) - roles.begin());
+  SmallVector<Value> operands;
+  bool passesBatch = false;
+  for (auto [operand, role] : llvm::zip(call.getOperands(), roles)) {
+    if (role != DenseRole::Plain) {
+      if (!std::exchange(passesBatch, true))
+        operands.push_back(transformer::MakeRaggedOp::create(builder, loc, positions, lengths));
+    } else if (analysis.isDense(operand) || unpacked.contains(operand)) {
+      operands.push_back(
+          transformer::PackOp::create(builder, loc, packType(operand.getType()), operand, lengths));
+    } else {
+      operands.push_back(operand);
+    }
+  }
+  auto packed = func::CallOp::create(builder, loc, callee, operands);
+  for (auto [old, result] : llvm::zip(call.getResults(), packed.getResults())) {
+    Value value = result;
+    if (analysis.isDense(old)) {
+      value = transformer::UnpackOp::create(builder, loc, old.getType(), result, lengths);
+      unpacked.insert(value);
+    }
+    old.replaceAllUsesWith(value);
+  }
+  call.erase();
+}
 
 struct RemovePadding : model::impl::RemovePaddingBase<RemovePadding> {
   void runOnOperation() override {
@@ -241,38 +257,51 @@ struct RemovePadding : model::impl::RemovePaddingBase<RemovePadding> {
 
 private:
   void packEntry(func::FuncOp entry) {
-    llvm::SetVector<Operation *> functions;
-    model::collectReachable(entry, functions);
-    Roles roles;
-    for (Operation *function : functions) {
-      if (Operation *obstacle = findObstacle(cast<func::FuncOp>(function)))
-        return refuse(obstacle, whyNot(obstacle));
-      roles[function] = findRoles(cast<func::FuncOp>(function), roles);
+    CallTree tree(entry);
+    if (tree.getObstacle())
+      return refuse(tree.getObstacle());
+    PaddingAnalysis analysis(tree);
+    for (const model::Obstacle &obstacle : analysis.getObstacles())
+      refuse(obstacle);
+    if (analysis.isPackable(entry) && !takesBatch(entry, analysis))
+      return refuse({entry, "takes no lengths and positions"});
+    bool hasPacked = false;
+    for (Operation *op : tree.getFunctions()) {
+      auto function = cast<func::FuncOp>(op);
+      if (analysis.isPackable(op)) {
+        numPacked += Packer(function, analysis).run();
+        hasPacked = true;
+        continue;
+      }
+      DenseSet<Value> unpacked;
+      for (auto call : llvm::to_vector(function.getOps<func::CallOp>()))
+        if (analysis.isPackable(CallTree::getCallee(call)))
+          packAtCall(call, analysis, unpacked);
     }
-    if (!needsBatch(roles.at(entry)))
-      return refuse(entry, "the entry takes no lengths and positions");
-    for (Operation *function : functions)
-      numPacked += Packer(cast<func::FuncOp>(function), roles).run();
-    IRRewriter rewriter(&getContext());
-    for (Operation *function : functions)
-      (void)runRegionDCE(rewriter, function->getRegions());
-    remark::passed(entry.getLoc(),
-                   model::remarkAbout(&entry.getBody().front().front(), "RemovePadding"))
-        << "the batch is packed";
+    if (!hasPacked)
+      return;
+    // What stood between a call's results and the next call's operands folds away.
+    for (Operation *function : tree.getFunctions()) {
+      (void)applyPatternsGreedily(function, RewritePatternSet(&getContext()));
+      if (analysis.isPackable(function))
+        remark::passed(function->getLoc(), aboutFunction(function)) << "the batch is packed";
+    }
   }
 
-  static Operation *findObstacle(func::FuncOp function) {
-    Operation *obstacle = nullptr;
-    function.walk([&](Operation *op) {
-      if (op != function && !obstacle && !whyNot(op).empty())
-        obstacle = op;
-    });
-    return obstacle;
+  /// Whether the entry has something to make a batch of; if not, it is packed already or no model.
+  static bool takesBatch(func::FuncOp entry, const PaddingAnalysis &analysis) {
+    return analysis.getArgument(entry, DenseRole::Lengths) ||
+           analysis.getArgument(entry, DenseRole::Positions);
   }
 
-  void refuse(Operation *op, StringRef reason) {
-    remark::missed(op->getLoc(), model::remarkAbout(op, "RemovePadding"))
-        << remark::reason("{0} {1}", op->getName().getStringRef(), reason);
+  static remark::RemarkOpts aboutFunction(Operation *function) {
+    return model::remarkAbout(&cast<func::FuncOp>(function).getBody().front().front(),
+                              "RemovePadding");
+  }
+
+  void refuse(const model::Obstacle &obstacle) {
+    remark::missed(obstacle.op->getLoc(), model::remarkAbout(obstacle.op, "RemovePadding"))
+        << remark::reason("{0} {1}", obstacle.op->getName().getStringRef(), obstacle.reason);
   }
 };
 

@@ -84,7 +84,7 @@ void Sizes::unite(unsigned a, unsigned b, Operation *at) {
 
 void Sizes::reportContradiction(const State &a, const State &b, Operation *at) {
   hasContradiction = true;
-  if (std::exchange(reported, at) == at)
+  if (std::exchange(reported, at) == at || !reportErrors)
     return;
   auto describe = [](const State &state) {
     if (state.number)
@@ -349,7 +349,8 @@ void Sizes::relate(Operation *op) {
     relateIndex(op);
 }
 
-LogicalResult Sizes::analyze(ModuleOp module) {
+LogicalResult Sizes::analyze(ModuleOp module, bool report) {
+  reportErrors = report;
   for (auto function : module.getOps<func::FuncOp>())
     if (!function.isExternal() && (function.isPublic() || function->hasAttr("transformer.entry")))
       addEntry(function);

@@ -25,8 +25,8 @@ namespace ingot::model {
 
 class Sizes {
 public:
-  /// Relates the sizes of all functions; reports every contradiction as an error.
-  llvm::LogicalResult analyze(mlir::ModuleOp module);
+  /// Relates the sizes of all functions; every contradiction is an error, reported or not.
+  llvm::LogicalResult analyze(mlir::ModuleOp module, bool reportErrors = true);
 
   /// Whether dimension `dim` of `value` is a number, an argument's dimension or computed from such.
   bool isKnown(mlir::Value value, int64_t dim) { return states[find(node(value, dim))].isKnown(); }
@@ -79,6 +79,7 @@ private:
   llvm::SmallVector<unsigned> parents;
   llvm::SmallVector<State> states;
   bool hasContradiction = false;
+  bool reportErrors = true;
   mlir::Operation *reported = nullptr; ///< the last op with a contradiction: one error says enough
 };
 

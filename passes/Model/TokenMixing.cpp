@@ -33,17 +33,6 @@ TokenMixing model::getTokenMixing(Operation *op, unsigned tokenDims) {
   return TokenMixing::Unknown;
 }
 
-void model::collectReachable(Operation *entry, llvm::SetVector<Operation *> &functions) {
-  if (functions.contains(entry))
-    return;
-  entry->walk([&](func::CallOp call) {
-    Operation *callee = SymbolTable::lookupNearestSymbolFrom(call, call.getCalleeAttr());
-    if (callee && callee != entry)
-      collectReachable(callee, functions);
-  });
-  functions.insert(entry);
-}
-
 remark::RemarkOpts model::remarkAbout(Operation *op, StringRef pass) {
   auto function = op->getParentOfType<FunctionOpInterface>();
   return remark::RemarkOpts::name(pass).category("model").function(function ? function.getName()

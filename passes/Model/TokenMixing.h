@@ -9,15 +9,11 @@
 
 #include "dialects/Transformer/Transformer.h"
 #include "mlir/IR/Remarks.h"
-#include "llvm/ADT/SetVector.h"
 
 namespace ingot::model {
 
 /// How `op` mixes tokens, where the leading `tokenDims` dimensions of its tensors count tokens.
 transformer::TokenMixing getTokenMixing(mlir::Operation *op, unsigned tokenDims);
-
-/// `entry` and the functions that it calls, callees first.
-void collectReachable(mlir::Operation *entry, llvm::SetVector<mlir::Operation *> &functions);
 
 /// A remark of the model stage about `op`.
 mlir::remark::RemarkOpts remarkAbout(mlir::Operation *op, llvm::StringRef pass);

@@ -1,4 +1,4 @@
-// RUN: ingot-opt %s --ingot-remove-padding | FileCheck %s
+// RUN: ingot-opt %s --split-input-file --ingot-remove-padding | FileCheck %s
 
 !w = !transformer.weight<[16, 16], f32>
 !g = !transformer.weight<[16], f32>
@@ -37,4 +37,47 @@ func.func private @layer(%x: tensor<?x?x16xf32>, %positions: tensor<?x?xi32>, %l
   %o = tensor.collapse_shape %a [[0], [1], [2, 3]] : tensor<?x?x2x8xf32> into tensor<?x?x16xf32>
   %y = arith.addf %x, %o : tensor<?x?x16xf32>
   return %y : tensor<?x?x16xf32>
+}
+
+// -----
+
+// A number in every slot becomes one for every token; sizes that are known are no tokens (heads stay); a static batch is
+// packed as well.
+// CHECK-LABEL: func.func @main
+// CHECK-SAME:  (%[[X:.*]]: tensor<?x2x8xf32>, %[[B:.*]]: !transformer.ragged) -> tensor<?x2x8xf32>
+func.func @main(%x: tensor<2x16x2x8xf32>, %positions: tensor<2x16xi32>, %lengths: tensor<2xi32>) -> tensor<2x16x2x8xf32> attributes {transformer.entry} {
+  // CHECK: %[[H:.*]] = arith.constant 5.000000e-01 : f32
+  // CHECK: %[[T:.*]] = tensor.dim
+  // CHECK: %[[S:.*]] = tensor.splat %[[H]][%[[T]]] : tensor<?x2x8xf32>
+  // CHECK: arith.mulf %[[X]], %[[S]] : tensor<?x2x8xf32>
+  // CHECK: transformer.attention %{{.*}} batch %[[B]]
+  %half = arith.constant 0.5 : f32
+  %splat = tensor.splat %half : tensor<2x16x2x8xf32>
+  %q = arith.mulf %x, %splat : tensor<2x16x2x8xf32>
+  %y = transformer.attention %q, %q, %q positions %positions lengths %lengths {causal, scale = 1.0 : f32} : tensor<2x16x2x8xf32>, tensor<2x16x2x8xf32>, tensor<2x16x2x8xf32> positions tensor<2x16xi32> lengths tensor<2xi32> -> tensor<2x16x2x8xf32>
+  return %y : tensor<2x16x2x8xf32>
+}
+
+// -----
+
+// An entry with an op that is not known stays dense, but what it calls is packed: between two calls nothing is unpacked.
+// CHECK-LABEL: func.func @main
+// CHECK-SAME:  (%[[X:.*]]: tensor<?x?x2x8xf32>, %[[P:.*]]: tensor<?x?xi32>, %[[L:.*]]: tensor<?xi32>) -> tensor<?x?x2x8xf32>
+func.func @main(%x: tensor<?x?x2x8xf32>, %positions: tensor<?x?xi32>, %lengths: tensor<?xi32>) -> tensor<?x?x2x8xf32> attributes {transformer.entry} {
+  // CHECK:     %[[U:.*]] = linalg.exp ins(%[[X]]
+  // CHECK-DAG: %[[D:.*]] = transformer.pack %[[U]], %[[L]]
+  // CHECK-DAG: transformer.make_ragged %[[P]], %[[L]]
+  // CHECK:     %[[Y:.*]] = call @layer(%[[D]], %{{.*}}) : (tensor<?x2x8xf32>, !transformer.ragged) -> tensor<?x2x8xf32>
+  // CHECK-NOT: transformer.unpack
+  // CHECK:     %[[Z:.*]] = call @layer(%[[Y]], %{{.*}})
+  // CHECK:     %[[R:.*]] = transformer.unpack %[[Z]], %[[L]]
+  // CHECK:     return %[[R]]
+  %u = linalg.exp ins(%x : tensor<?x?x2x8xf32>) outs(%x : tensor<?x?x2x8xf32>) -> tensor<?x?x2x8xf32>
+  %y = call @layer(%u, %positions, %lengths) : (tensor<?x?x2x8xf32>, tensor<?x?xi32>, tensor<?xi32>) -> tensor<?x?x2x8xf32>
+  %z = call @layer(%y, %positions, %lengths) : (tensor<?x?x2x8xf32>, tensor<?x?xi32>, tensor<?xi32>) -> tensor<?x?x2x8xf32>
+  return %z : tensor<?x?x2x8xf32>
+}
+func.func private @layer(%x: tensor<?x?x2x8xf32>, %positions: tensor<?x?xi32>, %lengths: tensor<?xi32>) -> tensor<?x?x2x8xf32> {
+  %y = transformer.attention %x, %x, %x positions %positions lengths %lengths {causal, scale = 1.0 : f32} : tensor<?x?x2x8xf32>, tensor<?x?x2x8xf32>, tensor<?x?x2x8xf32> positions tensor<?x?xi32> lengths tensor<?xi32> -> tensor<?x?x2x8xf32>
+  return %y : tensor<?x?x2x8xf32>
 }
