@@ -1,9 +1,8 @@
 /*===- Compiler.h - The C interface of the compiler ----------------------------------------------===*\
 |*
 |* Casts a checkpoint into model.ingot from any language. Plain C99. The library is
-libIngotCompiler.so; programs that
-|* only run models do not need it, and those that sometimes compile may load it when they have to
-(as `ingot` does).
+|* libIngotCompiler.so; programs that only run models do not need it, and those that sometimes
+|* compile may load it when they have to (as `ingot` does).
 |*
 |*   IngotCompilerOptions options = INGOT_COMPILER_OPTIONS_INIT;
 |*   options.source = "model.gguf"; options.output = "model.ingot";

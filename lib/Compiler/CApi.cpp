@@ -1,4 +1,9 @@
 //===- CApi.cpp - The C interface of the compiler ---------------------------------------------===//
+//
+// Checks what comes from C, fills in the options of `compile`, and hands errors out as text. No C++
+// type, and no exception, crosses this border.
+//
+//===------------------------------------------------------------------------------------------===//
 
 #include "ingot-c/Compiler.h"
 #include "ingot/Compiler/Compile.h"

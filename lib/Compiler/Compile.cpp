@@ -8,6 +8,7 @@
 #include "ingot/Compiler/Compile.h"
 #include "dialects/Plan/Plan.h"
 #include "ingot/Artifact/ArtifactWriter.h"
+#include "ingot/Artifact/Card.h"
 #include "ingot/Artifact/PlanEncoder.h"
 #include "ingot/Artifact/WeightPacker.h"
 #include "ingot/Compiler/Register.h"
@@ -18,7 +19,6 @@
 #include "mlir/Support/Timing.h"
 #include "passes/Tile/Passes.h"
 #include "llvm/Support/FileSystem.h"
-#include "llvm/Support/JSON.h"
 #include "llvm/Support/Threading.h"
 #include "llvm/Support/raw_ostream.h"
 
@@ -275,33 +275,21 @@ private:
     return llvm::Error::success();
   }
 
-  std::string makeCard(plan::ProgramOp program) {
-    llvm::json::Object card;
-    card["compiler"] = "ingot " INGOT_VERSION;
-    card["source"] = llvm::json::Object{{"file", options.source}, {"name", model.name}};
-    llvm::json::Object hyper;
-    if (auto values =
-            model.module->getOperation()->getAttrOfType<DictionaryAttr>("transformer.model"))
-      for (NamedAttribute value : values) {
-        if (auto number = dyn_cast<IntegerAttr>(value.getValue()))
-          hyper[value.getName().str()] = number.getInt();
-        else if (auto number = dyn_cast<FloatAttr>(value.getValue()))
-          hyper[value.getName().str()] = number.getValueAsDouble();
-        else if (auto text = dyn_cast<StringAttr>(value.getValue()))
-          hyper[value.getName().str()] = text.str();
-      }
-    card["model"] = std::move(hyper);
-    card["recipe"] =
+  llvm::Expected<std::string> makeCard(plan::ProgramOp program) {
+    artifact::CardData card;
+    card.compiler = "ingot " INGOT_VERSION;
+    llvm::Expected<artifact::CardSource> source =
+        artifact::describeSource(options.source, model.name);
+    if (!source)
+      return source.takeError();
+    card.sources.push_back(std::move(*source));
+    for (const CpuTarget &target : targets)
+      card.targets.push_back(target.getName());
+    card.recipe =
         llvm::json::Object{{"activations", options.activations}, {"kv_format", options.kvFormat}};
-    card["memory"] = artifact::describeMemory(program);
-    llvm::json::Array lines;
     for (const Remark &remark : remarks)
-      lines.push_back(llvm::json::Object{
-          {"kind", remark.kind}, {"stage", remark.stage}, {"text", remark.text}});
-    card["remarks"] = std::move(lines);
-    std::string text;
-    llvm::raw_string_ostream(text) << llvm::json::Value(std::move(card));
-    return text;
+      card.remarks.push_back({remark.kind, remark.stage, remark.text});
+    return artifact::writeCard(program, card);
   }
 
   llvm::Error writeArtifact() {
@@ -313,7 +301,10 @@ private:
     contents.plan = artifact::encodePlan(program);
     contents.kernels = std::move(kernels);
     contents.chatTemplate = model.chatTemplate;
-    contents.card = makeCard(program);
+    llvm::Expected<std::string> card = makeCard(program);
+    if (!card)
+      return card.takeError();
+    contents.card = std::move(*card);
     if (model.tokenizer) {
       std::string reason;
       auto bytes = artifact::writeTokenizer(*model.tokenizer, reason);

@@ -39,8 +39,11 @@ private:
 
 class SharedObject : public Module {
 public:
-  explicit SharedObject(void *handle) : handle(handle) {}
-  ~SharedObject() override { dlclose(handle); }
+  SharedObject(void *handle, int file) : handle(handle), file(file) {}
+  ~SharedObject() override {
+    dlclose(handle);
+    close(file);
+  }
   Result<Kernel> findKernel(std::string_view symbol) const override {
     std::string name(symbol);
     void *address = name.find('\0') == std::string::npos ? dlsym(handle, name.c_str()) : nullptr;
@@ -51,6 +54,9 @@ public:
 
 private:
   void *handle;
+  /// Stays open: the loader knows libraries by their path, and a second one under the number of a
+  /// closed file would be taken for the first.
+  int file;
 };
 
 class ReachedEvent : public Event {
@@ -166,12 +172,13 @@ Result<std::unique_ptr<Module>> CpuDevice::loadModule(Bytes code) {
     return INGOT_ERROR("cannot make a memory file of %zu bytes for kernel code: %s", code.size(),
                        std::strerror(errno));
   void *handle = dlopen(formatText("/proc/self/fd/%d", file).c_str(), RTLD_NOW | RTLD_LOCAL);
-  close(file); // the loader has mapped it
-  if (!handle)
+  if (!handle) {
+    close(file);
     return INGOT_ERROR(
         "cannot load kernel code: %s (a host with the sysctl vm.memfd_noexec=2 refuses)",
         dlerror());
-  return std::unique_ptr<Module>(std::make_unique<SharedObject>(handle));
+  }
+  return std::unique_ptr<Module>(std::make_unique<SharedObject>(handle, file));
 }
 
 Result<std::unique_ptr<DeviceMemory>> CpuDevice::allocate(uint64_t bytes) {
