@@ -48,12 +48,12 @@ FileSizeSignalBlock::~FileSizeSignalBlock() {
 
 /// The sentence of the last system call's error.
 Error OutputFile::fail(StringRef action) const {
-  return createStringError("cannot " + Twine(action) + " '" + path + "': " + std::strerror(errno));
+  return createStringError("cannot " + Twine(action) + " '" + name + "': " + std::strerror(errno));
 }
 
 llvm::Expected<OutputFile> OutputFile::create(StringRef path, uint64_t bytes, Temporary kind) {
   OutputFile file;
-  file.path = path.str();
+  file.name = file.path = path.str();
   if (path.empty() || llvm::sys::path::filename(path) == "." || path.ends_with("/"))
     return createStringError("cannot write '" + path + "': it is not the name of a file");
   struct stat status;
@@ -75,7 +75,7 @@ llvm::Expected<OutputFile> OutputFile::create(StringRef path, uint64_t bytes, Te
 }
 
 OutputFile::OutputFile(OutputFile &&other)
-    : path(std::move(other.path)), folder(std::move(other.folder)),
+    : name(std::move(other.name)), path(std::move(other.path)), folder(std::move(other.folder)),
       temporary(std::move(other.temporary)), descriptor(other.descriptor) {
   other.descriptor = -1;
   other.temporary.clear();
@@ -123,7 +123,7 @@ Error OutputFile::reserve(uint64_t bytes) {
     code = ::ftruncate(descriptor, bytes) == 0 ? 0 : errno;
   if (code == 0)
     return Error::success();
-  return createStringError("cannot write the " + Twine(bytes) + " bytes of '" + path +
+  return createStringError("cannot write the " + Twine(bytes) + " bytes of '" + name +
                            "': " + std::strerror(code));
 }
 
@@ -159,11 +159,11 @@ Error OutputFile::read(uint64_t offset, llvm::MutableArrayRef<uint8_t> bytes) co
 Error OutputFile::giveName() {
   if (!temporary.empty())
     return Error::success();
-  std::string name = makeTemporaryName(path),
+  std::string link = makeTemporaryName(path),
               source = "/proc/self/fd/" + std::to_string(descriptor);
-  if (::linkat(AT_FDCWD, source.c_str(), AT_FDCWD, name.c_str(), AT_SYMLINK_FOLLOW) != 0)
+  if (::linkat(AT_FDCWD, source.c_str(), AT_FDCWD, link.c_str(), AT_SYMLINK_FOLLOW) != 0)
     return fail("name");
-  temporary = name;
+  temporary = link;
   return Error::success();
 }
 

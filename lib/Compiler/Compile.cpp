@@ -9,6 +9,7 @@
 #include "dialects/Plan/Plan.h"
 #include "ingot/Artifact/ArtifactWriter.h"
 #include "ingot/Artifact/Card.h"
+#include "ingot/Artifact/OutputFile.h"
 #include "ingot/Artifact/PlanEncoder.h"
 #include "ingot/Artifact/WeightPacker.h"
 #include "ingot/Compiler/Register.h"
@@ -152,6 +153,12 @@ private:
       return makeError("expected SOURCE to be a .gguf file, got '" + options.source + "'");
     if (options.output == "-" && options.stopAfter == Stage::Artifact)
       return makeError("an artefact is not written to standard output: name a file");
+    if (options.stopAfter == Stage::Artifact) {
+      // What cannot be written is better told before the work than after it.
+      llvm::Expected<artifact::OutputFile> file = artifact::OutputFile::create(options.output, 0);
+      if (!file)
+        return file.takeError();
+    }
     for (auto [name, value, known] :
          {std::tuple("--kv-format", &options.kvFormat, llvm::StringRef("f16 f32")),
           std::tuple("--activations", &options.activations, llvm::StringRef("auto float int8"))}) {

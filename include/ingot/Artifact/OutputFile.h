@@ -38,7 +38,8 @@ public:
     Named,   ///< a hidden file beside the destination, removed on signals that can be caught
   };
 
-  /// Reserves `bytes` for a file at `path`; fails where they do not fit.
+  /// Reserves `bytes` for a file at `path`; fails where they do not fit. With 0 bytes, and dropped,
+  /// it is a test whether the file can be written at all.
   static llvm::Expected<OutputFile> create(llvm::StringRef path, uint64_t bytes,
                                            Temporary kind = Temporary::Unnamed);
   OutputFile(OutputFile &&other);
@@ -58,6 +59,7 @@ private:
   llvm::Error giveName();
   llvm::Error fail(llvm::StringRef action) const;
 
+  std::string name;      ///< of the destination as the caller wrote it, for messages
   std::string path;      ///< of the destination, links resolved
   std::string folder;    ///< of the destination
   std::string temporary; ///< name while the file is not in place; empty while it has none
