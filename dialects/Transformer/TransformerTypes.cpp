@@ -5,6 +5,7 @@
 //===------------------------------------------------------------------------------------------===//
 
 #include "dialects/Transformer/Transformer.h"
+#include "ingot/Support/NumericFormat.h"
 #include "mlir/IR/DialectImplementation.h"
 #include "llvm/ADT/TypeSwitch.h"
 
@@ -56,7 +57,14 @@ LogicalResult WeightType::verify(function_ref<InFlightDiagnostic()> emitError,
   for (int64_t size : shape)
     if (size <= 0)
       return emitError() << "expected sizes of a weight to be positive, got " << size;
-  return success();
+  if (ingot::NumericFormat::lookup(format))
+    return success();
+  std::string known;
+  llvm::raw_string_ostream os(known);
+  llvm::interleaveComma(ingot::NumericFormat::all(), os,
+                        [&](const ingot::NumericFormat &record) { os << record.name; });
+  return emitError() << "expected the numeric format of a weight to be one of " << known
+                     << ", got '" << format << "'";
 }
 
 LogicalResult KVCacheType::verify(function_ref<InFlightDiagnostic()> emitError, int64_t layers,

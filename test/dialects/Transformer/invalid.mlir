@@ -24,6 +24,12 @@ func.func private @f(!transformer.weight<[0, 2], f32>)
 
 // -----
 
+// A format that no table has means nothing.
+// expected-error @+1 {{expected the numeric format of a weight to be one of f32, f16, bf16, q4_0, q4_1, q5_0, q5_1, q8_0, q2_k, q3_k, q4_k, q5_k, q6_k, got 'q4_7'}}
+func.func private @f(!transformer.weight<[2, 32], q4_7>)
+
+// -----
+
 // expected-error @+1 {{expected 'page' of a cache to be positive, got 0}}
 func.func private @f(!transformer.kv_cache<layers = 1, heads = 1, dim = 64, format = f16, page = 0>)
 

@@ -192,14 +192,14 @@ module {
 
 // -----
 
-// Weights have a known format.
+// Rows of a weight are whole blocks of its format.
 module {
   tile.kernel @R(%r: !tile.view<[64, 16], f32>, %y: !tile.view<[outputs, 8], f32>) grid [1] { tile.return }
-  transformer.weight @w : !transformer.weight<[64, 16], q9_9> source "w"
+  transformer.weight @w : !transformer.weight<[64, 16], q4_1> source "w"
   func.func @step() -> tensor<?x8xf32> {
-    %r = transformer.get_weight @w : !transformer.weight<[64, 16], q9_9>
-    // expected-error @+1 {{expected a weight with a known format and packing, got '!transformer.weight<[64, 16], q9_9>'}}
-    %y = tile.launch @R(%r) : (!transformer.weight<[64, 16], q9_9>) -> tensor<?x8xf32>
+    %r = transformer.get_weight @w : !transformer.weight<[64, 16], q4_1>
+    // expected-error @+1 {{expected a weight with a known format and packing, got '!transformer.weight<[64, 16], q4_1>'}}
+    %y = tile.launch @R(%r) : (!transformer.weight<[64, 16], q4_1>) -> tensor<?x8xf32>
     return %y : tensor<?x8xf32>
   }
 }
