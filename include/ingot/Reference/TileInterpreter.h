@@ -1,0 +1,41 @@
+//===- TileInterpreter.h - Runs tile kernels by their meaning ---------------------------------===//
+//
+// Runs a kernel of the tile dialect as its documentation says, one element at a time, on plain
+// memory: what lowerings are compared with, and a judge of kernels on machines that cannot run
+// them. Numbers are those of a lowering bit for bit, the order of sums included, but math.exp2
+// (here the C library's, below 1 ulp; the dialect allows 2).
+//
+// What it refuses, always naming op, memory and place:
+//   - a coordinate outside of a view's sizes, a byte outside of the memory behind it;
+//   - shared memory that is read before it was written, or touched while a tile.copy_async still
+//     writes it; memory that is written while such a copy reads it;
+//   - the accumulator of an asynchronous contraction (wgmma) that is used before its tile.wait;
+//   - global memory through which blocks depend on their order: one writes what another one reads
+//     or writes differently;
+//   - numbers for which an op states no result: a division by zero, products that overflow the
+//     16-bit sums that `run` promises.
+//
+// It is slow and meant for small shapes. Threads of a block are not told apart, so a missing
+// tile.barrier is not found.
+//
+//===------------------------------------------------------------------------------------------===//
+
+#ifndef INGOT_REFERENCE_TILEINTERPRETER_H
+#define INGOT_REFERENCE_TILEINTERPRETER_H
+
+#include "dialects/Tile/Tile.h"
+#include "llvm/Support/Error.h"
+#include <array>
+
+namespace ingot::reference {
+
+/// Runs every block of the grid of `kernel`, in an order drawn from `seed`. Arguments are those of
+/// a compiled kernel: the bytes behind each view, in order; the same bytes may be given twice.
+/// `counts` are the values of tokens, outputs and sequences.
+llvm::Error runKernel(tile::KernelOp kernel,
+                      llvm::ArrayRef<llvm::MutableArrayRef<uint8_t>> arguments,
+                      std::array<int64_t, 3> counts, uint64_t seed = 0);
+
+} // namespace ingot::reference
+
+#endif // INGOT_REFERENCE_TILEINTERPRETER_H

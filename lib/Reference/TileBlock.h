@@ -1,0 +1,166 @@
+//===- TileBlock.h - State of the tile interpreter --------------------------------------------===//
+//
+// One block of a kernel's grid while it runs: the values of the program and the memory it reaches.
+// A tile is its elements in row-major order of the logical coordinates; layouts matter to
+// reductions alone, whose order they fix. Private to lib/Reference.
+//
+//===------------------------------------------------------------------------------------------===//
+
+#ifndef INGOT_LIB_REFERENCE_TILEBLOCK_H
+#define INGOT_LIB_REFERENCE_TILEBLOCK_H
+
+#include "dialects/Tile/Tile.h"
+#include "mlir/Dialect/SCF/IR/SCF.h"
+#include "llvm/ADT/DenseMap.h"
+#include "llvm/ADT/DenseSet.h"
+#include "llvm/Support/Error.h"
+#include <array>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <vector>
+
+namespace ingot::reference {
+
+/// An element: integers and index sign-extended (i1: 0 or 1), floats of any width as float.
+union Number {
+  int64_t integer;
+  float real;
+
+  static Number of(int64_t value) {
+    Number number;
+    number.integer = value;
+    return number;
+  }
+  static Number of(float value) {
+    Number number;
+    number.integer = 0;
+    number.real = value;
+    return number;
+  }
+};
+
+/// The memory behind one argument, or one shared allocation.
+struct TileMemory {
+  llvm::MutableArrayRef<uint8_t> bytes;
+
+  /// Global: which block wrote (read) a byte, its number + 1; 0 none.
+  std::vector<uint32_t> writers, readers;
+  static constexpr uint32_t severalBlocks = ~uint32_t(0);
+
+  /// Shared: the bytes themselves and what is known of each.
+  enum State : uint8_t { Defined, Undefined, InFlight };
+  std::vector<uint8_t> storage;
+  std::vector<State> states;
+  bool isShared() const { return !states.empty(); }
+};
+
+/// What a value of the program is: numbers of a scalar or tile, memory of a view, or a token.
+struct TileValue {
+  std::vector<Number> numbers;
+  TileMemory *memory = nullptr;
+  size_t copy = 0;        ///< of a token: its index in `copies`
+  bool isPending = false; ///< a tile that an asynchronous contraction still computes
+};
+
+/// What an elementwise op makes of its operands' elements; nothing where the op states no result.
+using ElementFunction = std::function<std::optional<Number>(llvm::ArrayRef<Number>)>;
+/// The function of `op`; null where the interpreter has none.
+ElementFunction getElementFunction(mlir::Operation *op);
+
+/// What all blocks of one run share.
+struct TileRun {
+  std::array<int64_t, 3> counts;
+  llvm::DenseMap<mlir::Operation *, ElementFunction> functions;
+};
+
+class TileBlock {
+public:
+  TileBlock(TileRun &run, uint32_t number, std::array<int64_t, 3> position)
+      : sharedRun(run), number(number), position(position) {}
+  llvm::Error run(tile::KernelOp kernel, llvm::ArrayRef<TileMemory *> arguments);
+
+private:
+  using Result = llvm::Expected<TileValue>;
+  using Coordinates = llvm::SmallVector<int64_t, 5>;
+
+  // Control (TileInterpreter.cpp).
+  llvm::Error runOps(mlir::Block &block);
+  llvm::Error runOp(mlir::Operation *op);
+  llvm::Error runFor(mlir::scf::ForOp op);
+  llvm::Error runIf(mlir::scf::IfOp op);
+  Result evaluate(mlir::Operation *op);
+  Result evaluateElements(mlir::Operation *op);
+  llvm::Error checkOperands(mlir::Operation *op);
+  llvm::Error fail(mlir::Operation *op, const llvm::Twine &message) const;
+
+  // Memory (TileMemory.cpp).
+  /// A view as one op sees it.
+  struct Access {
+    mlir::Operation *op;
+    std::string name;
+    tile::ViewType type;
+    TileMemory *memory;
+    llvm::SmallVector<int64_t, 5> sizes; ///< -1: unknown
+    mlir::Type element;
+    int64_t elementBytes;
+  };
+  Access getAccess(mlir::Operation *op, mlir::Value view);
+  llvm::Expected<int64_t> locate(const Access &access, llvm::ArrayRef<int64_t> at);
+  llvm::Error checkRange(const Access &access, int64_t byte, int64_t size);
+  llvm::Error touch(const Access &access, int64_t byte, int64_t size, const uint8_t *written);
+  llvm::Error touchGlobal(const Access &access, int64_t byte, const uint8_t *written);
+  llvm::Expected<Number> readElement(const Access &access, llvm::ArrayRef<int64_t> at);
+  llvm::Error writeElement(const Access &access, llvm::ArrayRef<int64_t> at, Number value);
+  /// Whether a masked op leaves this element alone: it is past a size that the tile spans.
+  static bool isMaskedOut(const Access &access, llvm::ArrayRef<int64_t> at, size_t tileRank);
+  Result load(tile::LoadOp op);
+  llvm::Error store(tile::StoreOp op);
+  Result read(tile::ReadOp op);
+  llvm::Error write(tile::WriteOp op);
+  llvm::Error decode(tile::DecodeOp op);
+  TileValue allocate(tile::AllocOp op);
+  Result startCopy(tile::CopyAsyncOp op);
+  void wait(tile::WaitOp op);
+
+  // Arithmetic and rearrangement (TileCompute.cpp).
+  Result contract(tile::ContractOp op);
+  llvm::Error checkRun(tile::ContractOp op);
+  TileValue reduce(tile::ReduceOp op);
+  TileValue iota(tile::IotaOp op);
+  TileValue broadcast(tile::BroadcastOp op);
+  TileValue exchange(tile::ExchangeOp op);
+  TileValue transpose(tile::TransposeOp op);
+
+  const TileValue &get(mlir::Value value) const { return values.find(value)->second; }
+  int64_t getInteger(mlir::Value value) const { return get(value).numbers.front().integer; }
+  Coordinates getIntegers(mlir::ValueRange range) const;
+  void set(mlir::Value value, TileValue result) { values[value] = std::move(result); }
+
+  /// An asynchronous copy that was started.
+  struct Copy {
+    TileMemory *source, *destination;
+    llvm::DenseSet<int64_t> sourceBytes;
+    std::vector<std::pair<int64_t, uint8_t>> written; ///< place in the destination, and the byte
+    bool isComplete = false;
+  };
+
+  TileRun &sharedRun;
+  uint32_t number;
+  std::array<int64_t, 3> position;
+  llvm::DenseMap<mlir::Value, TileValue> values;
+  std::vector<std::unique_ptr<TileMemory>> allocations;
+  std::vector<Copy> copies;
+};
+
+/// Calls `visit(coordinates, index)` for every element of a shape in row-major order, until it
+/// returns an error.
+llvm::Error forEachElement(llvm::ArrayRef<int64_t> shape,
+                           llvm::function_ref<llvm::Error(llvm::ArrayRef<int64_t>, size_t)> visit);
+
+/// Place of `at` in row-major order.
+size_t getLinearIndex(llvm::ArrayRef<int64_t> shape, llvm::ArrayRef<int64_t> at);
+
+} // namespace ingot::reference
+
+#endif // INGOT_LIB_REFERENCE_TILEBLOCK_H
