@@ -5,7 +5,8 @@
 // the two sums of an element meet in registers.
 //
 // A block computes `rowGroups` groups of 8 rows for up to `blockTokens` tokens, in tiles of
-// `tileTokens` tokens; a weight is decoded once a tile.
+// `tileTokens` tokens; a weight is decoded once a tile. Several row groups go through the columns
+// together, so that they share what is loaded and summed of the activations.
 //
 //===----------------------------------------------------------------------------------------------===//
 
@@ -101,15 +102,26 @@ Emission emitLinear(const Request &request, OpBuilder &builder, OpBuilder &kerne
   Value lastGroup = clamp(b.add(firstGroup, schedule.rowGroups), b.index(groups));
   Value lastToken = clamp(b.add(firstToken, schedule.blockTokens), b.count(request.rows));
   bool masked = weight.getRows() % interleavedRows;
-  b.forLoop(firstGroup, lastGroup, 1, [&](Value group) {
-    Value row = b.mul(group, interleavedRows);
-    forTokens(b, firstToken, lastToken, schedule.tileTokens, [&](Value token, int64_t tokens) {
-      SmallVector<Value> sums = emitProducts(b, input, weights, row, token, tokens);
-      Value y = region.activation ? b.mulf(b.silu(sums[0]), sums[1]) : sums[0];
-      if (region.residual)
-        y = b.addf(b.load(output, {row, token}, cast<RankedTensorType>(y.getType()), masked), y);
-      b.store(y, output, {row, token}, masked);
-    });
+  bool isWhole = groups % schedule.rowGroups == 0;
+  forTokens(b, firstToken, lastToken, schedule.tileTokens, [&](Value token, int64_t tokens) {
+    auto emitRows = [&](Value group, int64_t rowGroups) {
+      Value firstRow = b.mul(group, interleavedRows);
+      SmallVector<Value> sums = emitProducts(b, input, weights, firstRow, rowGroups, token, tokens);
+      for (int64_t i = 0; i < rowGroups; ++i) {
+        Value row = i == 0 ? firstRow : b.add(firstRow, i * interleavedRows);
+        Value y = region.activation ? b.mulf(b.silu(sums[i]), sums[rowGroups + i]) : sums[i];
+        if (region.residual)
+          y = b.addf(b.load(output, {row, token}, cast<RankedTensorType>(y.getType()), masked), y);
+        b.store(y, output, {row, token}, masked);
+      }
+    };
+    int64_t atOnce = std::max<int64_t>(tilesAtOnce(tokens) / weights.size(), 1);
+    Value full = lastGroup;
+    if (!isWhole)
+      full = b.add(firstGroup, b.mul(b.div(b.sub(lastGroup, firstGroup), atOnce), atOnce));
+    b.forLoop(firstGroup, full, atOnce, [&](Value group) { emitRows(group, atOnce); });
+    if (!isWhole && atOnce > 1)
+      b.forLoop(full, lastGroup, 1, [&](Value group) { emitRows(group, 1); });
   });
   tile::ReturnOp::create(kernelBuilder, compute.getLoc());
 

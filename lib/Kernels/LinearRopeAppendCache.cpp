@@ -130,7 +130,7 @@ Emission emit(const Request &request, OpBuilder &builder, OpBuilder &kernelBuild
   b.forLoop(firstGroup, lastGroup, 1, [&](Value group) {
     Value row = b.mul(group, interleavedRows);
     b.forLoop(firstToken, lastToken, 1, [&](Value token) {
-      Value sums = emitProducts(b, input, weights, row, token, 1)[0];
+      Value sums = emitProducts(b, input, weights, row, 1, token, 1)[0];
       TokenPlace place = readPlace(b, batch, token, cache.getPage());
       Value channel = b.rem(row, dim), pair = b.div(channel, 2);
       auto rotated = [&] {

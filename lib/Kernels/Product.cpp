@@ -69,57 +69,79 @@ Value addFloatGroup(TileBuilder &b, const ProductShape &shape, const ProductInpu
   return tile::ContractOp::create(b.builder, b.loc, acc.getType(), tile::Atom::Fma, values, x, acc);
 }
 
-/// s_w dot(codes, x) + m_w sum(x) for one decoded group, in float32; added to `partial` where there
-/// is one.
-Value addIntegerGroup(TileBuilder &b, const ProductShape &shape, const DecodedGroup &group, Value x,
-                      Value partial) {
+/// dot(codes, x) as f32, exact.
+Value multiplyIntegers(TileBuilder &b, const ProductShape &shape, Value codes, Value x, int64_t run,
+                       bool isSigned) {
   auto sums = cast<RankedTensorType>(cast<ShapedType>(shape.sums).clone(b.i32()));
-  auto multiply = [&](Value codes, int64_t run, bool isSigned) -> Value {
-    auto product = tile::ContractOp::create(b.builder, b.loc, sums, tile::Atom::Vpmaddubsw, codes,
-                                            x, b.constant(sums, 0), run, isSigned);
-    return b.toF32(product);
-  };
+  auto product = tile::ContractOp::create(b.builder, b.loc, sums, tile::Atom::Vpmaddubsw, codes, x,
+                                          b.constant(sums, 0), run, isSigned);
+  return b.toF32(product);
+}
+
+/// s_w dot(codes, x) + m_w sum(x) for one decoded group, in float32; added to `partial` where there
+/// is one. `sumOfX` is made at its first use: it is the same for all row groups.
+Value addIntegerGroup(TileBuilder &b, const ProductShape &shape, const DecodedGroup &group, Value x,
+                      Value partial, Value &sumOfX) {
   Value scales = b.broadcast(group.scales, shape.sums);
-  Value dot = multiply(group.codes, shape.format.exactRun, shape.format.codesAreSigned);
+  Value dot = multiplyIntegers(b, shape, group.codes, x, shape.format.exactRun,
+                               shape.format.codesAreSigned);
   Value result = partial ? b.fma(scales, dot, partial) : b.mulf(scales, dot);
   if (shape.format.codesAreSigned && !shape.format.hasMinimum)
     return result;
-  Value ones = b.constant(cast<RankedTensorType>(group.codes.getType()), 1);
-  constexpr int64_t runOfOnes = 16; // 32 columns are 16 pairs; 16 * 2 * 127 fits 16 bits
-  return b.fma(b.broadcast(group.minimums, shape.sums), multiply(ones, runOfOnes, false), result);
+  if (!sumOfX) {
+    Value ones = b.constant(cast<RankedTensorType>(group.codes.getType()), 1);
+    constexpr int64_t runOfOnes = 16; // 32 columns are 16 pairs; 16 * 2 * 127 fits 16 bits
+    sumOfX = multiplyIntegers(b, shape, ones, x, runOfOnes, false);
+  }
+  return b.fma(b.broadcast(group.minimums, shape.sums), sumOfX, result);
 }
 
 } // namespace
 
+int64_t kernels::tilesAtOnce(int64_t tokens) {
+  // One token is bound by memory: one stream of weights at a time. Four tokens are bound by
+  // instructions: two row groups take 101 cycles where one takes 66 (q4_1, llvm-mca for Zen 3),
+  // because sums of activations are shared.
+  return tokens == 1 ? 1 : 2;
+}
+
 SmallVector<Value> kernels::emitProducts(TileBuilder &b, const ProductInput &input,
-                                         ValueRange weights, Value firstRow, Value firstToken,
-                                         int64_t tokens) {
+                                         ValueRange weights, Value firstRow, int64_t rowGroups,
+                                         Value firstToken, int64_t tokens) {
   auto packing = cast<tile::ViewType>(weights.front().getType()).getPacking();
   const NumericFormat &format = *NumericFormat::lookup(packing.getFormat());
   ProductShape shape{tileType({interleavedRows, tokens}, b.f32(), 0), format,
                      decodedColumns(format), tokens};
-  SmallVector<Value> zeros(weights.size(), b.constant(shape.sums, 0));
+  SmallVector<std::pair<Value, Value>> tiles; // (weight, first row)
+  SmallVector<Value> rows;
+  for (int64_t group = 0; group < rowGroups; ++group)
+    rows.push_back(group == 0 ? firstRow : b.add(firstRow, group * interleavedRows));
+  for (Value weight : weights)
+    for (Value row : rows)
+      tiles.emplace_back(weight, row);
+  SmallVector<Value> zeros(tiles.size(), b.constant(shape.sums, 0));
 
   if (!input.scales)
     return b.forLoop(b.index(0), b.index(input.columns), shape.group, zeros,
                      [&](Value column, auto carried) {
                        SmallVector<Value> next;
-                       for (auto [weight, acc] : llvm::zip(weights, carried))
-                         next.push_back(addFloatGroup(b, shape, input, weight, firstRow, firstToken,
-                                                      column, acc));
+                       for (auto [tile, acc] : llvm::zip(tiles, carried))
+                         next.push_back(addFloatGroup(b, shape, input, tile.first, tile.second,
+                                                      firstToken, column, acc));
                        return next;
                      });
 
   int64_t blocks = input.columns / quantizedBlock;
   return b.forLoop(b.index(0), b.index(blocks), 1, zeros, [&](Value block, auto carried) {
-    SmallVector<Value> partials(weights.size());
+    SmallVector<Value> partials(tiles.size());
     Value column = b.mul(block, quantizedBlock);
     for (int64_t offset = 0; offset < quantizedBlock; offset += shape.group) {
-      Value first = b.add(column, offset);
+      Value first = b.add(column, offset), sumOfX;
       Value x =
           b.load(input.values, {first, firstToken}, tileType({shape.group, tokens}, b.i8(), -1));
-      for (auto [weight, partial] : llvm::zip(weights, partials))
-        partial = addIntegerGroup(b, shape, decodeGroup(b, weight, firstRow, first), x, partial);
+      for (auto [tile, partial] : llvm::zip(tiles, partials))
+        partial = addIntegerGroup(b, shape, decodeGroup(b, tile.first, tile.second, first), x,
+                                  partial, sumOfX);
     }
     Value scale = b.broadcast(
         b.load(input.scales, {block, firstToken}, tileType({1, tokens}, b.f32(), -1)), shape.sums);

@@ -30,11 +30,18 @@ struct ProductInput {
 /// Whether `linear` is a product that the loop does; if not, why.
 llvm::LogicalResult canMultiply(transformer::LinearOp linear, std::string &reason);
 
-/// The sums for rows [firstRow, firstRow + 8) of each weight and `tokens` tokens from `firstToken`
-/// on: a tile [8, tokens] a weight, rows in lanes. The tokens must exist.
+/// The sums for rows [firstRow, firstRow + 8 rowGroups) of each weight and `tokens` tokens from
+/// `firstToken` on: tiles [8, tokens], rows in lanes, the row groups of the first weight, then
+/// those of the next. Tokens and row groups must exist. All tiles share each load of activations
+/// and the sums of activations, so weights * rowGroups * tokens accumulators should fit the
+/// registers.
 llvm::SmallVector<mlir::Value> emitProducts(TileBuilder &b, const ProductInput &input,
                                             mlir::ValueRange weights, mlir::Value firstRow,
-                                            mlir::Value firstToken, int64_t tokens);
+                                            int64_t rowGroups, mlir::Value firstToken,
+                                            int64_t tokens);
+
+/// How many row groups of all weights together a product of `tokens` tokens takes at once.
+int64_t tilesAtOnce(int64_t tokens);
 
 /// Calls `emit(firstToken, tokens)` for tiles that cover [begin, end): as many of `most` tokens as
 /// fit, then single ones.
