@@ -6,6 +6,7 @@
 //===------------------------------------------------------------------------------------------===//
 
 #include "ingot/Import/Import.h"
+#include <limits>
 
 using namespace ingot;
 using namespace ingot::import;
@@ -87,8 +88,13 @@ import::readGgufTokenizer(const GgufFile &file) {
                 artifact::listPreTokenizers());
   data.tokens = reader.texts("tokens");
   data.merges = reader.texts("merges");
-  if (auto types = reader.read("token_type", "an array of integers", &GgufValue::getIntegers))
-    data.types.assign(types->begin(), types->end());
+  auto types = reader.read("token_type", "an array of integers", &GgufValue::getIntegers);
+  for (int64_t type : types.value_or(std::vector<int64_t>())) {
+    if (type < 0 || type > std::numeric_limits<uint8_t>::max())
+      reader.fail("metadata entry '" + Reader::key("token_type") + "' has the type " +
+                  std::to_string(type) + ", expected 0 to 255");
+    data.types.push_back(int32_t(type));
+  }
   data.bosId = reader.id("bos_token_id");
   data.eosId = reader.id("eos_token_id");
   data.unknownId = reader.id("unknown_token_id");

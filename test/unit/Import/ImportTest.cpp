@@ -182,6 +182,19 @@ TEST(Import, RefusesTokenizersByName) {
             "test.gguf: tokenizer 'llama' is not supported, only gpt2 (byte-level BPE)");
 }
 
+TEST(Import, RefusesTokenTypesThatAreNone) {
+  GgufBuilder builder;
+  builder.addHeader(0, 3).addStringEntry("tokenizer.ggml.model", "gpt2");
+  builder.addStringEntry("tokenizer.ggml.pre", "smollm");
+  builder.addName("tokenizer.ggml.token_type").add(GgufType::Array).add(GgufType::I32);
+  builder.add<uint64_t>(1).add<int32_t>(256);
+  auto file = llvm::cantFail(builder.pad().parse());
+  auto tokenizer = import::readGgufTokenizer(*file);
+  EXPECT_EQ(llvm::toString(tokenizer.takeError()),
+            "test.gguf: metadata entry 'tokenizer.ggml.token_type' has the type 256, expected 0 to "
+            "255");
+}
+
 TEST(Import, ReadsTheWholeModel) {
   mlir::MLIRContext context;
   auto model = import::importGguf(INGOT_INPUTS "/tiny-tied.gguf", &context);
