@@ -62,4 +62,31 @@ def LowerTileToCpu : Pass<"ingot-lower-tile-to-cpu", "::mlir::ModuleOp"> {
   let statistics = [Statistic<"kernels", "kernels", "Kernels that were lowered">];
 }
 
+def LowerTileToNvptx : Pass<"ingot-lower-tile-to-nvptx", "::mlir::ModuleOp"> {
+  let summary = "Replace tile kernels by functions of a GPU's threads";
+  let description = [{
+    Every `tile.kernel` becomes an `llvm.func` with `nvvm.kernel`: one pointer to global memory for each view, then the
+    counts (tokens, outputs, sequences) as i64. A block of the grid is a block of threads, `nvvm.reqntid` says how
+    many: 32 for each warp of the largest layout. A tile becomes the registers that one thread holds of it, a scalar
+    each; layouts with fewer lanes or warps are repeated over the others. Loads and stores of registers that lie side by
+    side move up to 16 bytes, reductions over lanes and exchanges are butterfly shuffles, `fma` contractions are
+    per thread, `mma_m16n8k16` is `nvvm.mma.sync`. What remains are ops of `llvm` and `nvvm` alone.
+
+    ```mlir
+    tile.kernel @Copy(%a: !tile.view<[tokens, 32], f32>, %b: !tile.view<[tokens, 32], f32>) grid [tokens] { ... }
+    // becomes
+    llvm.func @Copy(%a: !llvm.ptr<1>, %b: !llvm.ptr<1>, %tokens: i64, %outputs: i64, %sequences: i64)
+        attributes {nvvm.kernel, nvvm.reqntid = array<i32: 32, 1, 1>} { ... }
+    ```
+
+    Assumes that kernels verify and that views start at multiples of 16 bytes. Refused with an error: shared memory and
+    asynchronous copies, reductions over warps, moves between lanes other than a constant exclusive or, constants with
+    several values, layouts with more than 256 registers, 32 lanes or 32 warps, decoding of float formats and of q3_k.
+    Does nothing in a module without kernels. Linear in the number of registers of all tiles.
+  }];
+  let dependentDialects = ["::mlir::arith::ArithDialect", "::mlir::scf::SCFDialect", "::mlir::math::MathDialect",
+                           "::mlir::LLVM::LLVMDialect", "::mlir::NVVM::NVVMDialect", "::mlir::cf::ControlFlowDialect"];
+  let statistics = [Statistic<"kernels", "kernels", "Kernels that were lowered">];
+}
+
 #endif // INGOT_PASSES_TILE

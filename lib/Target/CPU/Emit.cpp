@@ -1,24 +1,16 @@
 //===- Emit.cpp - Functions of the LLVM dialect to an ELF shared object -----------------------------------===//
 //
-// Translates, optimises and emits. No library exists for kernels: LLVM may not recognise or invent
-// calls of one, and a declaration that is left is an error. Floating-point code keeps its meaning:
-// no fast-math, no fusion of multiply and add that the program does not ask for.
+// Translates, optimises, emits and links. Floating-point code keeps its meaning: no fast-math, no
+// fusion of multiply and add that the program does not ask for.
 //
 //===----------------------------------------------------------------------------------------------===//
 
+#include "../Backend.h"
 #include "Link.h"
 #include "ingot/Target/Cpu.h"
-#include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 #include "mlir/Target/LLVMIR/Dialect/Builtin/BuiltinToLLVMIRTranslation.h"
 #include "mlir/Target/LLVMIR/Dialect/LLVMIR/LLVMToLLVMIRTranslation.h"
-#include "mlir/Target/LLVMIR/Export.h"
-#include "llvm/ADT/StringExtras.h"
-#include "llvm/Analysis/TargetLibraryInfo.h"
-#include "llvm/IR/LegacyPassManager.h"
-#include "llvm/IR/Module.h"
 #include "llvm/MC/TargetRegistry.h"
-#include "llvm/Passes/PassBuilder.h"
-#include "llvm/Support/CrashRecoveryContext.h"
 #include "llvm/Support/TargetSelect.h"
 #include "llvm/Target/TargetMachine.h"
 #include "llvm/TargetParser/Triple.h"
@@ -49,53 +41,6 @@ static llvm::Expected<std::unique_ptr<llvm::TargetMachine>> createMachine(const 
       llvm::CodeGenOptLevel::Default));
 }
 
-static void optimise(llvm::Module &module, llvm::TargetMachine &machine) {
-  llvm::LoopAnalysisManager loops;
-  llvm::FunctionAnalysisManager functions;
-  llvm::CGSCCAnalysisManager graphs;
-  llvm::ModuleAnalysisManager modules;
-  llvm::TargetLibraryInfoImpl library(machine.getTargetTriple());
-  library.disableAllFunctions();
-  for (llvm::Function &function : module)
-    function.addFnAttr("no-builtins"); // else loops become calls of memcpy and memset
-  functions.registerPass([&] { return llvm::TargetLibraryAnalysis(library); });
-  // Kernels are vectors already, and their loops are as long as the schedule wants them.
-  llvm::PipelineTuningOptions tuning;
-  tuning.LoopVectorization = tuning.SLPVectorization = tuning.LoopUnrolling =
-      tuning.LoopInterleaving = false;
-  llvm::PassBuilder builder(&machine, tuning);
-  builder.registerModuleAnalyses(modules);
-  builder.registerCGSCCAnalyses(graphs);
-  builder.registerFunctionAnalyses(functions);
-  builder.registerLoopAnalyses(loops);
-  builder.crossRegisterProxies(loops, functions, graphs, modules);
-  builder.buildPerModuleDefaultPipeline(llvm::OptimizationLevel::O2).run(module, modules);
-}
-
-static llvm::Expected<std::string> emit(llvm::Module &module, llvm::TargetMachine &machine,
-                                        llvm::CodeGenFileType kind) {
-  llvm::SmallString<0> text;
-  llvm::raw_svector_ostream stream(text);
-  llvm::legacy::PassManager passes;
-  if (machine.addPassesToEmitFile(passes, stream, nullptr, kind))
-    return llvm::createStringError("LLVM cannot emit code for this machine");
-  llvm::CrashRecoveryContext::Enable(); // the code generator aborts on what it cannot select
-  llvm::CrashRecoveryContext guard;
-  if (!guard.RunSafely([&] { passes.run(module); }))
-    return llvm::createStringError("LLVM's code generator failed on the kernels");
-  return std::string(text);
-}
-
-/// The functions and globals of the LLVM dialect, in a module of their own.
-static OwningOpRef<ModuleOp> extractFunctions(ModuleOp module) {
-  OwningOpRef<ModuleOp> extracted = ModuleOp::create(module.getLoc());
-  OpBuilder builder(extracted->getBodyRegion());
-  for (Operation &op : *module.getBody())
-    if (isa<LLVM::LLVMFuncOp, LLVM::GlobalOp>(op))
-      builder.clone(op);
-  return extracted;
-}
-
 llvm::Expected<CpuCode> ingot::compileForCpu(ModuleOp module, const CpuTarget &target,
                                              const CpuOptions &options) {
   if (failed(verifyCpuIntrinsics(module, target)))
@@ -106,19 +51,13 @@ llvm::Expected<CpuCode> ingot::compileForCpu(ModuleOp module, const CpuTarget &t
   registerLLVMDialectTranslation(registry);
   module.getContext()->appendDialectRegistry(registry);
   llvm::LLVMContext context;
-  std::unique_ptr<llvm::Module> code =
-      translateModuleToLLVMIR(*extractFunctions(module), context, "kernels");
-  if (!code)
-    return llvm::createStringError("the kernels cannot be translated to LLVM");
-  for (const llvm::Function &function : *code)
-    if (function.isDeclaration() && !function.isIntrinsic())
-      return llvm::createStringError("the kernels call '" + function.getName() +
-                                     "', which is not among them");
+  auto translated = translateFunctions(module, context);
+  if (!translated)
+    return translated.takeError();
+  std::unique_ptr<llvm::Module> code = std::move(*translated);
   auto machine = createMachine(target);
   if (!machine)
     return machine.takeError();
-  code->setTargetTriple((*machine)->getTargetTriple());
-  code->setDataLayout((*machine)->createDataLayout());
   optimise(*code, **machine);
   CpuCode result;
   if (options.withAssembly) {
