@@ -30,6 +30,9 @@ void ingot::driver::check(IngotError *error) {
 std::string ingot::driver::readFile(const std::string &path) {
   if (path == "-")
     return {std::istreambuf_iterator<char>(std::cin), {}};
+  std::error_code error;
+  if (fs::is_directory(path, error))
+    throw Failure("cannot read " + path + ": it is a folder");
   std::ifstream file(path, std::ios::binary);
   if (!file)
     throw Failure("cannot open " + path + ": " + std::strerror(errno));

@@ -5,6 +5,7 @@
 //===------------------------------------------------------------------------------------------===//
 
 #include "Commands.h"
+#include <csignal>
 #include <dlfcn.h>
 #include <filesystem>
 #include <ingot-c/Compiler.h>
@@ -87,6 +88,27 @@ struct Report {
   }
 };
 
+/// The file that is being written has no name yet, so nothing is left of it.
+void onStop(int signal) {
+  static constexpr char text[] = "error: interrupted while compiling; nothing was written\n";
+  [[maybe_unused]] ssize_t written = write(STDERR_FILENO, text, sizeof text - 1);
+  _exit(128 + signal);
+}
+
+/// While it lives, Ctrl-C and a request to end are answered with a sentence.
+class StopHandlers {
+public:
+  StopHandlers() : interrupt(std::signal(SIGINT, onStop)), end(std::signal(SIGTERM, onStop)) {}
+  ~StopHandlers() {
+    std::signal(SIGINT, interrupt);
+    std::signal(SIGTERM, end);
+  }
+
+private:
+  void (*interrupt)(int);
+  void (*end)(int);
+};
+
 } // namespace
 
 void ingot::driver::addCompileSettings(CLI::App &app, CompileSettings &settings) {
@@ -133,6 +155,7 @@ void ingot::driver::compile(const CompileSettings &settings, const std::string &
   options.progress = Report::progress;
   options.remark = settings.explain ? Report::remark : nullptr;
   options.user = &report;
+  StopHandlers handlers;
   char *error = compiler.compile(&options);
   if (report.onTerminal)
     std::fprintf(stderr, "\r\033[K");

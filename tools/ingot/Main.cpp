@@ -11,10 +11,22 @@
 
 using namespace ingot::driver;
 
+/// Conversion to an unsigned number would turn -1 into the largest one.
+static void refuseNegativeCounts(CLI::App &app) {
+  for (CLI::App *command : app.get_subcommands([](CLI::App *) { return true; }))
+    for (CLI::Option *option : command->get_options())
+      if (option->get_type_name() == "UINT")
+        option->check([](const std::string &text) {
+          return text.starts_with('-') ? "expected a number that is at least 0, got " + text
+                                       : std::string();
+        });
+}
+
 int main(int argc, char **argv) {
   // A reader that goes away is an error of a write, not the end of the process in the middle of
   // one.
   std::signal(SIGPIPE, SIG_IGN);
+  std::signal(SIGXFSZ, SIG_IGN); // so is a file that may not grow
   CLI::App app("Compiles Transformer checkpoints into one file and runs them.", "ingot");
   app.require_subcommand(1);
   app.footer(
@@ -30,6 +42,12 @@ int main(int argc, char **argv) {
   addTokenizeCommand(app);
   addVerifyCommand(app);
   addInspectCommand(app);
+  refuseNegativeCounts(app);
+  auto isNamed = [&](CLI::App *command) { return command->get_name() == argv[1]; };
+  if (argc > 1 && argv[1][0] != '-' && app.get_subcommands(isNamed).empty()) {
+    std::fprintf(stderr, "error: '%s' is not a command; see `ingot --help`\n", argv[1]);
+    return 2;
+  }
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError &error) {
