@@ -19,6 +19,7 @@
 #include "mlir/Pass/PassManager.h"
 #include "mlir/Support/Timing.h"
 #include "passes/Tile/Passes.h"
+#include "llvm/ADT/StringExtras.h"
 #include "llvm/Support/FileSystem.h"
 #include "llvm/Support/Threading.h"
 #include "llvm/Support/raw_ostream.h"
@@ -254,12 +255,17 @@ private:
     if (options.output == "-") {
       llvm::outs() << text;
       llvm::outs().flush();
-      return llvm::Error::success();
+      std::error_code error = llvm::outs().error();
+      llvm::outs().clear_error();
+      return error ? makeError("cannot write to standard output: " + error.message())
+                   : llvm::Error::success();
     }
-    return llvm::writeToOutput(options.output, [&](llvm::raw_ostream &os) {
-      os << text;
-      return llvm::Error::success();
-    });
+    auto file = artifact::OutputFile::create(options.output, text.size());
+    if (!file)
+      return file.takeError();
+    if (llvm::Error error = file->write(0, llvm::arrayRefFromStringRef(text)))
+      return error;
+    return file->commit();
   }
 
   /// One copy of the kernels for each target.

@@ -105,6 +105,11 @@ IngotError *ingotDetokenize(const IngotArtifact *artifact, const int32_t *tokens
                             bool showSpecial, IngotString *text) {
   if (!artifact->tokenizer)
     return makeError(artifact->artifact->getPath() + ": the model has no tokenizer");
+  uint64_t known = artifact->tokenizer->tokenCount();
+  for (size_t i = 0; i < count; ++i)
+    if (tokens[i] < 0 || uint64_t(tokens[i]) >= known)
+      return makeError(artifact->artifact->getPath() + ": token " + std::to_string(tokens[i]) +
+                       " is not one of the model's " + std::to_string(known));
   *text = copyText(artifact->tokenizer->decode({tokens, count}, showSpecial));
   return nullptr;
 }
