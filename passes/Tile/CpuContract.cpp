@@ -17,15 +17,7 @@ LogicalResult CpuEmitter::emitContract(ContractOp op) {
     return emitIntegerContract(op);
   if (op.getAtom() != Atom::Fma)
     return op.emitOpError("cannot be lowered to a CPU: it is made of a GPU's instruction");
-  Values a = get(op.getA()), y = get(op.getB()), sums = get(op.getAccumulator());
-  RankedTensorType type = op.getAccumulator().getType();
-  SmallVector<int64_t> fromA = findOperandRegisters(op.getA().getType(), type, 0);
-  SmallVector<int64_t> fromB = findOperandRegisters(op.getB().getType(), type, 1);
-  int64_t depth = op.getA().getType().getDimSize(1);
-  for (int64_t k = 0; k < depth; ++k)
-    for (auto [r, sum] : llvm::enumerate(sums))
-      sum = math::FmaOp::create(b, loc, a[fromA[r * depth + k]], y[fromB[r * depth + k]], sum);
-  set(op, sums);
+  emitFma(op);
   return success();
 }
 

@@ -39,7 +39,7 @@ LogicalResult CpuEmitter::emitElementwise(Operation &op) {
   for (int64_t i = 0; i < tile.getVectorCount(); ++i) {
     OperationState state(loc, op.getName());
     for (Value operand : op.getOperands()) {
-      const Values &emitted = values.find(operand)->second;
+      const Values &emitted = get(operand);
       state.operands.push_back(isTile(operand.getType()) ? emitted[i] : emitted.front());
     }
     state.addTypes(tile.getVectorType());

@@ -1,8 +1,7 @@
-//===- CpuEmitter.cpp - Functions, control flow and scalars of a kernel on a CPU ---------------------===//
+//===- CpuEmitter.cpp - The function of a kernel on a CPU ----------------------------------------------===//
 //
 // The frame of the emission: the function with the C interface of include/ingot/Artifact/Format.h,
-// loops and conditions that carry tiles as several vectors, and ops on scalars, which stay as they
-// are.
+// and which part emits which op.
 //
 //===----------------------------------------------------------------------------------------------===//
 
@@ -124,15 +123,6 @@ FailureOr<func::FuncOp> CpuEmitter::emit() {
   return function;
 }
 
-LogicalResult CpuEmitter::emitBlock(Block &block) {
-  for (Operation &op : block) {
-    loc = op.getLoc();
-    if (!op.hasTrait<OpTrait::IsTerminator>() && failed(emitOp(op)))
-      return failure();
-  }
-  return success();
-}
-
 LogicalResult CpuEmitter::emitOp(Operation &op) {
   auto same = [](Coordinates at) { return at; };
   auto forward = [&](Value from, Value to) { // layouts follow shapes: the same vectors
@@ -193,82 +183,9 @@ LogicalResult CpuEmitter::emitOp(Operation &op) {
         if (llvm::any_of(op->getOperandTypes(), isTile) ||
             llvm::any_of(op->getResultTypes(), isTile))
           return emitElementwise(*op);
-        return emitClone(*op);
+        if (op->getNumRegions() != 0)
+          return op->emitOpError("cannot be lowered to a CPU");
+        emitClone(*op);
+        return success();
       });
-}
-
-//===----------------------------------------------------------------------------------------------===//
-// Control flow and scalars
-//===----------------------------------------------------------------------------------------------===//
-
-LogicalResult CpuEmitter::emitClone(Operation &op) {
-  if (op.getNumRegions() != 0)
-    return op.emitOpError("cannot be lowered to a CPU");
-  IRMapping mapping;
-  for (Value operand : op.getOperands())
-    mapping.map(operand, getScalar(operand));
-  Operation *clone = b.clone(op, mapping);
-  for (auto [result, emitted] : llvm::zip_equal(op.getResults(), clone->getResults()))
-    set(result, emitted);
-  return success();
-}
-
-void CpuEmitter::emitYield(Operation *yield) {
-  Values operands;
-  for (Value operand : yield->getOperands())
-    llvm::append_range(operands, get(operand));
-  scf::YieldOp::create(b, loc, operands);
-}
-
-/// Hands `flat` out to `targets`, as many as the types ask for.
-static void distribute(ValueRange targets, ValueRange flat, llvm::function_ref<size_t(Type)> sizeOf,
-                       llvm::function_ref<void(Value, ValueRange)> set) {
-  size_t next = 0;
-  for (Value target : targets) {
-    size_t size = sizeOf(target.getType());
-    set(target, flat.slice(next, size));
-    next += size;
-  }
-}
-
-LogicalResult CpuEmitter::emitFor(scf::ForOp op) {
-  Values inits;
-  for (Value init : op.getInitArgs())
-    llvm::append_range(inits, get(init));
-  auto loop = scf::ForOp::create(b, loc, getScalar(op.getLowerBound()),
-                                 getScalar(op.getUpperBound()), getScalar(op.getStep()), inits);
-  auto sizeOf = [&](Type type) { return getTypes(type).size(); };
-  auto setTo = [&](Value value, ValueRange emitted) { set(value, emitted); };
-  set(op.getInductionVar(), loop.getInductionVar());
-  distribute(ValueRange(op.getRegionIterArgs()), ValueRange(loop.getRegionIterArgs()), sizeOf,
-             setTo);
-  OpBuilder::InsertionGuard guard(b);
-  Block *body = loop.getBody();
-  if (body->mightHaveTerminator())
-    body->getTerminator()->erase();
-  b.setInsertionPointToEnd(body);
-  if (failed(emitBlock(*op.getBody())))
-    return failure();
-  emitYield(op.getBody()->getTerminator());
-  distribute(op.getResults(), loop.getResults(), sizeOf, setTo);
-  return success();
-}
-
-LogicalResult CpuEmitter::emitIf(scf::IfOp op) {
-  bool hasElse = !op.getElseRegion().empty();
-  auto branch = scf::IfOp::create(b, loc, getTypes(op.getResultTypes()),
-                                  getScalar(op.getCondition()), hasElse);
-  OpBuilder::InsertionGuard guard(b);
-  for (unsigned i = 0; i < (hasElse ? 2 : 1); ++i) {
-    Block &from = op->getRegion(i).front(), &to = branch->getRegion(i).front();
-    to.clear();
-    b.setInsertionPointToEnd(&to);
-    if (failed(emitBlock(from)))
-      return failure();
-    emitYield(from.getTerminator());
-  }
-  distribute(
-      op.getResults(), branch.getResults(), [&](Type type) { return getTypes(type).size(); },
-      [&](Value value, ValueRange emitted) { set(value, emitted); });
-  return success();
 }

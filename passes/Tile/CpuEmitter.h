@@ -10,21 +10,14 @@
 #ifndef INGOT_PASSES_TILE_CPUEMITTER_H
 #define INGOT_PASSES_TILE_CPUEMITTER_H
 
-#include "dialects/Tile/Tile.h"
 #include "ingot/Support/Packing.h"
-#include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
-#include "mlir/Dialect/Math/IR/Math.h"
-#include "mlir/Dialect/SCF/IR/SCF.h"
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
-#include <map>
+#include "passes/Tile/TileEmitter.h"
 #include <memory>
 
 namespace ingot::tile {
-
-using Coordinates = LinearLayout::Coordinates;
-using Values = llvm::SmallVector<mlir::Value, 8>;
 
 /// Where the elements of a tile are: `vectors` vectors of lanes * pack elements.
 struct PhysicalTile {
@@ -45,24 +38,16 @@ struct PhysicalTile {
   }
 };
 
-class CpuEmitter {
+class CpuEmitter final : TileEmitter {
 public:
-  CpuEmitter(KernelOp kernel, mlir::OpBuilder &builder)
-      : kernel(kernel), b(builder), loc(kernel.getLoc()) {}
+  CpuEmitter(KernelOp kernel, mlir::OpBuilder &builder) : TileEmitter(kernel, builder) {}
 
   /// Writes the function beside the kernel.
   mlir::FailureOr<mlir::func::FuncOp> emit();
 
 private:
-  mlir::LogicalResult emitBlock(mlir::Block &block);
-  mlir::LogicalResult emitOp(mlir::Operation &op);
-
-  // Control flow and scalars (CpuEmitter.cpp).
-  mlir::LogicalResult emitFor(mlir::scf::ForOp op);
-  mlir::LogicalResult emitIf(mlir::scf::IfOp op);
-  mlir::LogicalResult emitClone(mlir::Operation &op);
-  /// The terminator's operands, flattened, as the function's yield.
-  void emitYield(mlir::Operation *yield);
+  llvm::SmallVector<mlir::Type> getTypes(mlir::TypeRange types) override;
+  mlir::LogicalResult emitOp(mlir::Operation &op) override;
 
   // Elementwise ops (CpuElementwise.cpp).
   mlir::LogicalResult emitElementwise(mlir::Operation &op);
@@ -118,15 +103,6 @@ private:
 
   // Helpers.
   const PhysicalTile &getPhysical(mlir::Type tile);
-  Values get(mlir::Value value) const { return values.find(value)->second; }
-  mlir::Value getScalar(mlir::Value value) const { return values.find(value)->second.front(); }
-  void set(mlir::Value value, mlir::ValueRange emitted) {
-    values[value].assign(emitted.begin(), emitted.end());
-  }
-  llvm::SmallVector<mlir::Type> getTypes(mlir::TypeRange types);
-  mlir::Value makeIndex(int64_t value) {
-    return mlir::arith::ConstantIndexOp::create(b, loc, value);
-  }
   /// A constant of a scalar or vector type.
   mlir::Value makeConstant(mlir::Type type, double value);
   mlir::Value makeInteger(mlir::Type type, int64_t value);
@@ -135,14 +111,8 @@ private:
   /// Address of bytes that are zero.
   mlir::Value getZeros();
 
-  KernelOp kernel;
-  mlir::OpBuilder &b;
-  mlir::Location loc;
   mlir::func::FuncOp function;
-  llvm::DenseMap<mlir::Value, Values> values;
   llvm::DenseMap<mlir::Type, std::unique_ptr<PhysicalTile>> physicals;
-  mlir::Value counts[3]; ///< tokens, outputs, sequences
-  mlir::Value blockIds[3];
   mlir::Value zeros;
 };
 

@@ -71,33 +71,7 @@ Values CpuEmitter::rearrange(const PhysicalTile &from, ValueRange vectors, const
 
 LogicalResult CpuEmitter::emitReduce(ReduceOp op) {
   const PhysicalTile &tile = getPhysical(op.getValue().getType());
-  bool isFloat = tile.type.getElementType().isF32();
-  auto combine = [&](Value first, Value second) -> Value {
-    if (op.getKind() == ReduceKind::Add)
-      return isFloat ? Value(arith::AddFOp::create(b, loc, first, second))
-                     : Value(arith::AddIOp::create(b, loc, first, second));
-    Value greater =
-        isFloat ? Value(arith::CmpFOp::create(b, loc, arith::CmpFPredicate::OGT, first, second))
-                : Value(arith::CmpIOp::create(b, loc, arith::CmpIPredicate::sgt, first, second));
-    return arith::SelectOp::create(b, loc, greater, first, second);
-  };
-  auto isZero = [](const Coordinates &basis) {
-    return llvm::all_of(basis, [](int64_t c) { return c == 0; });
-  };
-
-  // Registers, highest bit first. Bits that replicate are left out as well: the result has none.
-  Values vectors(get(op.getValue()));
-  const LinearLayout::Bases &registers = tile.layout.getBases(0);
-  for (size_t bit = registers.size(); bit-- > 0;) {
-    bool reduces = registers[bit][op.getDim()] != 0;
-    if (!reduces && !isZero(registers[bit]))
-      continue;
-    Values left;
-    for (size_t i = 0; i < vectors.size(); ++i)
-      if (!(i >> bit & 1))
-        left.push_back(reduces ? combine(vectors[i], vectors[i | size_t(1) << bit]) : vectors[i]);
-    vectors = left;
-  }
+  Values vectors = reduceRegisters(op, tile.layout);
   // Lanes: every lane ends with the result.
   const LinearLayout::Bases &lanes = tile.layout.getBases(1);
   for (size_t bit = lanes.size(); bit-- > 0;) {
@@ -109,7 +83,7 @@ LogicalResult CpuEmitter::emitReduce(ReduceOp op) {
       with.push_back(lane | int64_t(1) << bit);
     }
     for (Value &vector : vectors)
-      vector = combine(shuffle(vector, vector, without), shuffle(vector, vector, with));
+      vector = combine(op, shuffle(vector, vector, without), shuffle(vector, vector, with));
   }
   set(op, vectors);
   return success();

@@ -11,9 +11,7 @@
 #include "mlir/Conversion/LLVMCommon/ConversionTarget.h"
 #include "mlir/Conversion/LLVMCommon/TypeConverter.h"
 #include "mlir/Conversion/MathToLLVM/MathToLLVM.h"
-#include "mlir/Conversion/SCFToControlFlow/SCFToControlFlow.h"
 #include "mlir/Conversion/VectorToLLVM/ConvertVectorToLLVM.h"
-#include "mlir/Dialect/Arith/Transforms/Passes.h"
 #include "mlir/Dialect/Vector/Transforms/LoweringPatterns.h"
 #include "mlir/Transforms/DialectConversion.h"
 #include "passes/Tile/CpuEmitter.h"
@@ -29,17 +27,8 @@ namespace ingot::tile {
 
 static LogicalResult convertToLLVM(func::FuncOp function) {
   MLIRContext *context = function.getContext();
-  {
-    ConversionTarget target(*context);
-    target.addIllegalDialect<scf::SCFDialect>();
-    target.addIllegalOp<arith::CeilDivSIOp, arith::CeilDivUIOp, arith::FloorDivSIOp>();
-    target.markUnknownOpDynamicallyLegal([](Operation *) { return true; });
-    RewritePatternSet patterns(context);
-    populateSCFToControlFlowConversionPatterns(patterns);
-    arith::populateCeilFloorDivExpandOpsPatterns(patterns);
-    if (failed(applyPartialConversion(function, target, std::move(patterns))))
-      return failure();
-  }
+  if (failed(lowerControlFlow(function)))
+    return failure();
   LLVMConversionTarget target(*context);
   LLVMTypeConverter converter(context);
   RewritePatternSet patterns(context);

@@ -10,8 +10,6 @@
 #include "mlir/Conversion/LLVMCommon/ConversionTarget.h"
 #include "mlir/Conversion/LLVMCommon/TypeConverter.h"
 #include "mlir/Conversion/MathToLLVM/MathToLLVM.h"
-#include "mlir/Conversion/SCFToControlFlow/SCFToControlFlow.h"
-#include "mlir/Dialect/Arith/Transforms/Passes.h"
 #include "mlir/Dialect/LLVMIR/NVVMDialect.h"
 #include "mlir/Transforms/DialectConversion.h"
 #include "passes/Tile/NvptxEmitter.h"
@@ -27,17 +25,8 @@ namespace ingot::tile {
 
 static LogicalResult convertToLLVM(LLVM::LLVMFuncOp function) {
   MLIRContext *context = function.getContext();
-  {
-    ConversionTarget target(*context);
-    target.addIllegalDialect<scf::SCFDialect>();
-    target.addIllegalOp<arith::CeilDivSIOp, arith::CeilDivUIOp, arith::FloorDivSIOp>();
-    target.markUnknownOpDynamicallyLegal([](Operation *) { return true; });
-    RewritePatternSet patterns(context);
-    populateSCFToControlFlowConversionPatterns(patterns);
-    arith::populateCeilFloorDivExpandOpsPatterns(patterns);
-    if (failed(applyPartialConversion(function, target, std::move(patterns))))
-      return failure();
-  }
+  if (failed(lowerControlFlow(function)))
+    return failure();
   LLVMConversionTarget target(*context);
   target.addIllegalDialect<arith::ArithDialect, cf::ControlFlowDialect, math::MathDialect>();
   target.addLegalDialect<NVVM::NVVMDialect>();

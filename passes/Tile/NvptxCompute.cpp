@@ -48,7 +48,7 @@ LogicalResult NvptxEmitter::emitElementwise(Operation &op) {
   for (int64_t i = 0; i < registers; ++i) {
     OperationState state(loc, op.getName());
     for (Value operand : op.getOperands()) {
-      const Values &emitted = values.find(operand)->second;
+      const Values &emitted = get(operand);
       state.operands.push_back(isTile(operand.getType()) ? emitted[i] : emitted.front());
     }
     state.addTypes(element);
@@ -138,29 +138,7 @@ LogicalResult NvptxEmitter::emitReduce(ReduceOp op) {
   for (const Coordinates &basis : tile.layout.getBases(2))
     if (basis[op.getDim()] != 0)
       return refuse(op, "it reduces over warps");
-  bool isFloat = tile.type.getElementType().isF32();
-  auto combine = [&](Value first, Value second) -> Value {
-    if (op.getKind() == ReduceKind::Add)
-      return isFloat ? Value(arith::AddFOp::create(b, loc, first, second))
-                     : Value(arith::AddIOp::create(b, loc, first, second));
-    Value greater =
-        isFloat ? Value(arith::CmpFOp::create(b, loc, arith::CmpFPredicate::OGT, first, second))
-                : Value(arith::CmpIOp::create(b, loc, arith::CmpIPredicate::sgt, first, second));
-    return arith::SelectOp::create(b, loc, greater, first, second);
-  };
-  // Registers, highest bit first. Bits that replicate are left out as well: the result has none.
-  Values left = get(op.getValue());
-  const LinearLayout::Bases &registers = tile.layout.getBases(0);
-  for (size_t bit = registers.size(); bit-- > 0;) {
-    bool reduces = registers[bit][op.getDim()] != 0;
-    if (!reduces && llvm::any_of(registers[bit], [](int64_t c) { return c != 0; }))
-      continue;
-    Values halved;
-    for (size_t i = 0; i < left.size(); ++i)
-      if (!(i >> bit & 1))
-        halved.push_back(reduces ? combine(left[i], left[i | size_t(1) << bit]) : left[i]);
-    left = halved;
-  }
+  Values left = reduceRegisters(op, tile.layout);
   // Lanes: every lane ends with the result. The lane whose bit is 0 comes first in both.
   const LinearLayout::Bases &lanes = tile.layout.getBases(1);
   for (size_t bit = lanes.size(); bit-- > 0;) {
@@ -169,12 +147,12 @@ LogicalResult NvptxEmitter::emitReduce(ReduceOp op) {
     for (Value &own : left) {
       Value other = shuffle(own, int64_t(1) << bit);
       if (op.getKind() == ReduceKind::Add) { // commutes
-        own = combine(own, other);
+        own = combine(op, own, other);
         continue;
       }
       Value mine = arith::AndIOp::create(b, loc, lane, makeIndex(int64_t(1) << bit));
       Value isFirst = arith::CmpIOp::create(b, loc, arith::CmpIPredicate::eq, mine, makeIndex(0));
-      own = combine(arith::SelectOp::create(b, loc, isFirst, own, other),
+      own = combine(op, arith::SelectOp::create(b, loc, isFirst, own, other),
                     arith::SelectOp::create(b, loc, isFirst, other, own));
     }
   }
@@ -191,15 +169,7 @@ LogicalResult NvptxEmitter::emitContract(ContractOp op) {
     return emitMma(op);
   if (op.getAtom() != Atom::Fma)
     return refuse(op, "'" + stringifyAtom(op.getAtom()) + "' is not implemented");
-  Values a = get(op.getA()), y = get(op.getB()), sums = get(op.getAccumulator());
-  RankedTensorType type = op.getAccumulator().getType();
-  SmallVector<int64_t> fromA = findOperandRegisters(op.getA().getType(), type, 0);
-  SmallVector<int64_t> fromB = findOperandRegisters(op.getB().getType(), type, 1);
-  int64_t depth = op.getA().getType().getDimSize(1);
-  for (int64_t k = 0; k < depth; ++k)
-    for (auto [r, sum] : llvm::enumerate(sums))
-      sum = math::FmaOp::create(b, loc, a[fromA[r * depth + k]], y[fromB[r * depth + k]], sum);
-  set(op, sums);
+  emitFma(op);
   return success();
 }
 

@@ -1,4 +1,4 @@
-//===- NvptxEmitter.cpp - Functions, control flow and scalars of a kernel on a GPU -------------------===//
+//===- NvptxEmitter.cpp - The function of a kernel on a GPU -----------------------------------------===//
 //
 // The frame of the emission. A block of the grid is a block of threads, as many warps as the
 // largest layout of the kernel has; a layout with fewer lanes or warps is repeated over the others.
@@ -50,10 +50,6 @@ const ThreadTile &NvptxEmitter::getThreadTile(Type tile) {
 //===----------------------------------------------------------------------------------------------===//
 // Helpers
 //===----------------------------------------------------------------------------------------------===//
-
-Value NvptxEmitter::makeIndex(int64_t value) {
-  return arith::ConstantIndexOp::create(b, loc, value);
-}
 
 Value NvptxEmitter::makeInteger(Type type, int64_t value) {
   return arith::ConstantOp::create(b, loc, b.getIntegerAttr(type, value));
@@ -165,15 +161,6 @@ FailureOr<LLVM::LLVMFuncOp> NvptxEmitter::emit() {
   return failure();
 }
 
-LogicalResult NvptxEmitter::emitBlock(Block &block) {
-  for (Operation &op : block) {
-    loc = op.getLoc();
-    if (!op.hasTrait<OpTrait::IsTerminator>() && failed(emitOp(op)))
-      return failure();
-  }
-  return success();
-}
-
 LogicalResult NvptxEmitter::emitOp(Operation &op) {
   auto forward = [&](Value from, Value to) { // layouts follow shapes: the same registers
     set(to, get(from));
@@ -224,84 +211,15 @@ LogicalResult NvptxEmitter::emitOp(Operation &op) {
         if (llvm::any_of(op->getOperandTypes(), isTile) ||
             llvm::any_of(op->getResultTypes(), isTile))
           return emitElementwise(*op);
-        return emitClone(*op);
+        return emitScalar(*op);
       });
 }
 
-//===----------------------------------------------------------------------------------------------===//
-// Control flow and scalars
-//===----------------------------------------------------------------------------------------------===//
-
-LogicalResult NvptxEmitter::emitClone(Operation &op) {
+LogicalResult NvptxEmitter::emitScalar(Operation &op) {
   if (op.getNumRegions() != 0 || !isa<arith::ArithDialect, math::MathDialect>(op.getDialect()))
     return refuse(&op, "expected an op of arith or math, scf.for or scf.if");
   if (isa<math::MathDialect>(op.getDialect()))
     return emitElementwise(op);
-  IRMapping mapping;
-  for (Value operand : op.getOperands())
-    mapping.map(operand, getScalar(operand));
-  Operation *clone = b.clone(op, mapping);
-  for (auto [result, emitted] : llvm::zip_equal(op.getResults(), clone->getResults()))
-    set(result, emitted);
-  return success();
-}
-
-void NvptxEmitter::emitYield(Operation *yield) {
-  Values operands;
-  for (Value operand : yield->getOperands())
-    llvm::append_range(operands, get(operand));
-  scf::YieldOp::create(b, loc, operands);
-}
-
-/// Hands `flat` out to `targets`, as many as the types ask for.
-static void distribute(ValueRange targets, ValueRange flat, llvm::function_ref<size_t(Type)> sizeOf,
-                       llvm::function_ref<void(Value, ValueRange)> set) {
-  size_t next = 0;
-  for (Value target : targets) {
-    size_t size = sizeOf(target.getType());
-    set(target, flat.slice(next, size));
-    next += size;
-  }
-}
-
-LogicalResult NvptxEmitter::emitFor(scf::ForOp op) {
-  Values inits;
-  for (Value init : op.getInitArgs())
-    llvm::append_range(inits, get(init));
-  auto loop = scf::ForOp::create(b, loc, getScalar(op.getLowerBound()),
-                                 getScalar(op.getUpperBound()), getScalar(op.getStep()), inits);
-  auto sizeOf = [&](Type type) { return getTypes(type).size(); };
-  auto setTo = [&](Value value, ValueRange emitted) { set(value, emitted); };
-  set(op.getInductionVar(), loop.getInductionVar());
-  distribute(ValueRange(op.getRegionIterArgs()), ValueRange(loop.getRegionIterArgs()), sizeOf,
-             setTo);
-  OpBuilder::InsertionGuard guard(b);
-  Block *body = loop.getBody();
-  if (body->mightHaveTerminator())
-    body->getTerminator()->erase();
-  b.setInsertionPointToEnd(body);
-  if (failed(emitBlock(*op.getBody())))
-    return failure();
-  emitYield(op.getBody()->getTerminator());
-  distribute(op.getResults(), loop.getResults(), sizeOf, setTo);
-  return success();
-}
-
-LogicalResult NvptxEmitter::emitIf(scf::IfOp op) {
-  bool hasElse = !op.getElseRegion().empty();
-  auto branch = scf::IfOp::create(b, loc, getTypes(op.getResultTypes()),
-                                  getScalar(op.getCondition()), hasElse);
-  OpBuilder::InsertionGuard guard(b);
-  for (unsigned i = 0; i < (hasElse ? 2 : 1); ++i) {
-    Block &from = op->getRegion(i).front(), &to = branch->getRegion(i).front();
-    to.clear();
-    b.setInsertionPointToEnd(&to);
-    if (failed(emitBlock(from)))
-      return failure();
-    emitYield(from.getTerminator());
-  }
-  distribute(
-      op.getResults(), branch.getResults(), [&](Type type) { return getTypes(type).size(); },
-      [&](Value value, ValueRange emitted) { set(value, emitted); });
+  emitClone(op);
   return success();
 }

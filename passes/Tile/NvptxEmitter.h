@@ -10,16 +10,12 @@
 #ifndef INGOT_PASSES_TILE_NVPTXEMITTER_H
 #define INGOT_PASSES_TILE_NVPTXEMITTER_H
 
-#include "dialects/Tile/Tile.h"
 #include "ingot/Support/Packing.h"
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
-#include "mlir/Dialect/SCF/IR/SCF.h"
+#include "passes/Tile/TileEmitter.h"
 #include <memory>
 
 namespace ingot::tile {
-
-using Coordinates = LinearLayout::Coordinates;
-using Values = llvm::SmallVector<mlir::Value, 8>;
 
 /// A tile as its threads hold it.
 struct ThreadTile {
@@ -38,10 +34,9 @@ struct ThreadTile {
   bool isSeparable() const;
 };
 
-class NvptxEmitter {
+class NvptxEmitter final : TileEmitter {
 public:
-  NvptxEmitter(KernelOp kernel, mlir::OpBuilder &builder)
-      : kernel(kernel), b(builder), loc(kernel.getLoc()) {}
+  NvptxEmitter(KernelOp kernel, mlir::OpBuilder &builder) : TileEmitter(kernel, builder) {}
 
   /// Writes the function beside the kernel.
   mlir::FailureOr<mlir::LLVM::LLVMFuncOp> emit();
@@ -49,12 +44,9 @@ public:
 private:
   /// Checks that the machine can hold all tiles, and finds the number of warps.
   mlir::LogicalResult checkTiles();
-  mlir::LogicalResult emitBlock(mlir::Block &block);
-  mlir::LogicalResult emitOp(mlir::Operation &op);
-  mlir::LogicalResult emitFor(mlir::scf::ForOp op);
-  mlir::LogicalResult emitIf(mlir::scf::IfOp op);
-  mlir::LogicalResult emitClone(mlir::Operation &op);
-  void emitYield(mlir::Operation *yield);
+  llvm::SmallVector<mlir::Type> getTypes(mlir::TypeRange types) override;
+  mlir::LogicalResult emitOp(mlir::Operation &op) override;
+  mlir::LogicalResult emitScalar(mlir::Operation &op);
 
   // Computation (NvptxCompute.cpp).
   mlir::LogicalResult emitElementwise(mlir::Operation &op);
@@ -99,26 +91,13 @@ private:
   llvm::ArrayRef<mlir::Value> getThreadCoordinates(const ThreadTile &tile);
   /// Coordinate `dim` of a register in this thread; index.
   mlir::Value getCoordinate(const ThreadTile &tile, int64_t index, unsigned dim);
-  mlir::Value makeIndex(int64_t value);
   mlir::Value makeInteger(mlir::Type type, int64_t value);
   mlir::LogicalResult refuse(mlir::Operation *op, const llvm::Twine &reason);
-  llvm::SmallVector<mlir::Type> getTypes(mlir::TypeRange types);
-  Values get(mlir::Value value) const { return values.find(value)->second; }
-  mlir::Value getScalar(mlir::Value value) const { return values.find(value)->second.front(); }
-  void set(mlir::Value value, mlir::ValueRange emitted) {
-    values[value].assign(emitted.begin(), emitted.end());
-  }
 
-  KernelOp kernel;
-  mlir::OpBuilder &b;
-  mlir::Location loc;
   mlir::LLVM::LLVMFuncOp function;
-  llvm::DenseMap<mlir::Value, Values> values;
   llvm::DenseMap<mlir::Type, std::unique_ptr<ThreadTile>> tiles;
   llvm::DenseMap<mlir::Type, Values> threadCoordinates;
   int64_t warps = 1;
-  mlir::Value counts[3]; ///< tokens, outputs, sequences
-  mlir::Value blockIds[3];
   mlir::Value lane, warp;
 };
 
