@@ -6,6 +6,7 @@
 //===------------------------------------------------------------------------------------------===//
 
 #include "dialects/Plan/Plan.h"
+#include "dialects/Version.h"
 #include "ingot/Artifact/Format.h"
 #include "mlir/Bytecode/BytecodeImplementation.h"
 
@@ -60,13 +61,7 @@ struct PlanBytecode : BytecodeDialectInterface {
 LogicalResult PlanDialect::verifyOperationAttribute(Operation *op, NamedAttribute attribute) {
   if (attribute.getName() != versionAttrName)
     return op->emitError() << "unknown attribute '" << attribute.getName().getValue() << "'";
-  auto number = dyn_cast<IntegerAttr>(attribute.getValue());
-  if (!number || !number.getType().isSignlessInteger(64))
-    return op->emitError() << "expected '" << versionAttrName << "' to be a 64-bit integer";
-  if (number.getInt() < 1 || number.getInt() > version)
-    return op->emitError() << "expected '" << versionAttrName << "' to be at most " << version
-                           << ", got " << number.getInt();
-  return success();
+  return verifyVersion(op, attribute, version);
 }
 
 //===------------------------------------------------------------------------------------------===//

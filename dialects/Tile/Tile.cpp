@@ -6,6 +6,7 @@
 //===----------------------------------------------------------------------------------------------===//
 
 #include "dialects/Tile/Tile.h"
+#include "dialects/Version.h"
 #include "mlir/IR/Builders.h"
 
 using namespace mlir;
@@ -37,6 +38,11 @@ void TileDialect::initialize() {
 #define GET_OP_LIST
 #include "dialects/Tile/Tile.cpp.inc"
       >();
+}
+
+LogicalResult TileDialect::verifyOperationAttribute(Operation *op, NamedAttribute attribute) {
+  return attribute.getName() == versionAttrName ? ingot::verifyVersion(op, attribute, version)
+                                                : success();
 }
 
 bool ingot::tile::isTile(Type type) {

@@ -33,7 +33,12 @@ def TileDialect : Dialect {
   }];
   let useDefaultTypePrinterParser = 1;
   let useDefaultAttributePrinterParser = 1;
+  let hasOperationAttrVerify = 1;
   let extraClassDeclaration = [{
+    /// A module says with the attribute `tile.version` for which version of the dialect it was written; newer ones are
+    /// refused.
+    static constexpr int64_t version = 1;
+    static constexpr ::llvm::StringLiteral versionAttrName = "tile.version";
     void registerTypes();
     void registerAttributes();
   }];

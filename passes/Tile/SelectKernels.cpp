@@ -64,6 +64,8 @@ struct SelectKernels : tile::impl::SelectKernelsBase<SelectKernels> {
         if (failed(select(compute)))
           return signalPassFailure();
     }
+    getOperation()->setAttr(tile::TileDialect::versionAttrName,
+                            Builder(&getContext()).getI64IntegerAttr(tile::TileDialect::version));
   }
 
 private:

@@ -3,13 +3,13 @@
 // RUN: ingot-opt %s --split-input-file --verify-diagnostics
 
 // The version of the dialect is one that this compiler knows.
-// expected-error @+1 {{expected 'plan.version' to be at most 1, got 2}}
+// expected-error @+1 {{expected 'plan.version' to be a 64-bit integer from 1 to 1, got 2 : i64}}
 module attributes {plan.version = 2 : i64} {}
 
 // -----
 
 // The version is a number.
-// expected-error @+1 {{expected 'plan.version' to be a 64-bit integer}}
+// expected-error @+1 {{expected 'plan.version' to be a 64-bit integer from 1 to 1, got "1"}}
 module attributes {plan.version = "1"} {}
 
 // -----

@@ -3,6 +3,12 @@
 // Each constraint of views, layouts, kernels and launches, by its label; those of ops on tiles are in
 // invalid-memory.mlir and invalid-compute.mlir.
 
+// The version of the dialect is one that this compiler knows.
+// expected-error @+1 {{expected 'tile.version' to be a 64-bit integer from 1 to 1, got 2 : i64}}
+module attributes {tile.version = 2 : i64} {}
+
+// -----
+
 // layout (C1) rank
 // expected-error @+1 {{expected a layout of rank 2, got 1}}
 func.func @f(%x: tensor<8x1xf32, #tile.layout<lane = [[1], [2], [4]]>>) { return }

@@ -3,12 +3,12 @@
 // RUN: ingot-opt %s --split-input-file --verify-diagnostics
 
 // The version of the dialect is one that this compiler knows.
-// expected-error @+1 {{expected 'transformer.version' to be from 1 to 1, got 2}}
+// expected-error @+1 {{expected 'transformer.version' to be a 64-bit integer from 1 to 1, got 2 : i64}}
 module attributes {transformer.version = 2 : i64} {}
 
 // -----
 
-// expected-error @+1 {{expected 'transformer.version' to be an integer, got "1"}}
+// expected-error @+1 {{expected 'transformer.version' to be a 64-bit integer from 1 to 1, got "1"}}
 module attributes {transformer.version = "1"} {}
 
 // -----

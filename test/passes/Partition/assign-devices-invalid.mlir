@@ -8,10 +8,10 @@ module attributes {transformer.devices = 2 : i64} {}
 
 // -----
 
-// expected-error@below {{expected 'transformer.devices' to be at least 1, got 0}}
+// expected-error@below {{expected 'transformer.devices' to be an integer of at least 1, got 0 : i64}}
 module attributes {transformer.devices = 0 : i64} {}
 
 // -----
 
-// expected-error@below {{expected 'transformer.devices' to be an integer, got "cpu"}}
+// expected-error@below {{expected 'transformer.devices' to be an integer of at least 1, got "cpu"}}
 module attributes {transformer.devices = "cpu"} {}
