@@ -170,10 +170,11 @@ def Plan_KernelOp : Plan_Declaration<"kernel"> {
   let summary = "a function of every target's code";
   let description = [{
     The function that launches of this name call, one call for each block of the grid. `cost`, where it is known, is what the
-    kernel family's cost function says.
+    kernel family's cost function says. `block` says what a block of GPU threads needs; kernels for CPUs have none.
 
     Constraints:
     - (C1) `family` is not empty.
+    - (C2) All kernels of a program have a `block`, or none has.
 
     Example:
     ```mlir
@@ -184,9 +185,10 @@ def Plan_KernelOp : Plan_Declaration<"kernel"> {
     Arg<SymbolNameAttr, "name of the function">:$sym_name,
     Arg<StrAttr, "kernel family">:$family,
     Arg<Plan_Number, "arguments that it takes">:$arguments,
+    Arg<OptionalAttr<Plan_BlockAttr>, "what a block needs on a GPU">:$block,
     Arg<OptionalAttr<Plan_CostAttr>, "bytes and operations of a launch">:$cost);
   let assemblyFormat = [{
-    $sym_name `family` $family `arguments` $arguments (`cost` `` $cost^)? attr-dict
+    $sym_name `family` $family `arguments` $arguments (`block` `` $block^)? (`cost` `` $cost^)? attr-dict
   }];
   let hasVerifier = 1;
 }

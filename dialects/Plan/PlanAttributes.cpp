@@ -24,6 +24,24 @@ void PlanDialect::registerAttributes() {
 }
 
 //===------------------------------------------------------------------------------------------===//
+// Block
+//===------------------------------------------------------------------------------------------===//
+
+LogicalResult BlockAttr::verify(function_ref<InFlightDiagnostic()> emitError, int64_t threads,
+                                int64_t sharedBytes, int64_t dependent) {
+  constexpr int64_t mostThreads = 1024, warp = 32, mostShared = 227 << 10;
+  if (threads < warp || threads > mostThreads || threads % warp != 0)
+    return emitError() << "expected the threads of a block to be a multiple of " << warp
+                       << " up to " << mostThreads << ", got " << threads;
+  if (sharedBytes < 0 || sharedBytes > mostShared)
+    return emitError() << "expected shared memory of at most " << mostShared << " bytes, got "
+                       << sharedBytes;
+  if (dependent != 0 && dependent != 1)
+    return emitError() << "expected 'dependent' to be 0 or 1, got " << dependent;
+  return success();
+}
+
+//===------------------------------------------------------------------------------------------===//
 // Extent
 //===------------------------------------------------------------------------------------------===//
 

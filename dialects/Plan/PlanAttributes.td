@@ -103,6 +103,23 @@ def Plan_CostAttr : Plan_Attr<"Cost", "cost"> {
   }];
 }
 
+def Plan_BlockAttr : Plan_Attr<"Block", "block"> {
+  let summary = "what a block of a kernel's grid needs on a GPU";
+  let description = [{
+    `dependent` is 1 where the kernel may start before its predecessor is complete: every block waits for it before it touches
+    anything but weights, and before it exits.
+    ```mlir
+    #plan.block<threads = 128, shared_bytes = 0, dependent = 1>
+    ```
+  }];
+  let parameters = (ins
+    AttrParameter<"int64_t", "threads of a block">:$threads,
+    AttrParameter<"int64_t", "dynamic shared memory of a block">:$shared_bytes,
+    AttrParameter<"int64_t", "1: may start before its predecessor is complete">:$dependent);
+  let assemblyFormat = "`<` struct(params) `>`";
+  let genVerifyDecl = 1;
+}
+
 def Plan_ExtentAttr : Plan_Attr<"Extent", "extent"> {
   let summary = "the length of one side of a grid";
   let description = [{

@@ -44,6 +44,7 @@ public:
       : program(program), symbols(program), commands(program.getCommands()) {}
 
   LogicalResult checkMemory();
+  LogicalResult checkKernels();
   LogicalResult checkEntries();
   LogicalResult checkResult();
   LogicalResult checkCommands();
@@ -196,6 +197,23 @@ LogicalResult Checker::checkResult() {
 //===------------------------------------------------------------------------------------------===//
 // Commands
 //===------------------------------------------------------------------------------------------===//
+
+LogicalResult Checker::checkKernels() {
+  // kernel (C2)
+  KernelOp first;
+  for (KernelOp kernel : program.getOps<KernelOp>()) {
+    if (!first)
+      first = kernel;
+    if (bool(kernel.getBlockAttr()) == bool(first.getBlockAttr()))
+      continue;
+    InFlightDiagnostic diagnostic = kernel.emitOpError()
+                                    << "expected all kernels of a program or none to have a "
+                                       "'block', got both";
+    diagnostic.attachNote(first.getLoc()) << "the first kernel is here";
+    return diagnostic;
+  }
+  return success();
+}
 
 LogicalResult Checker::checkCommands() {
   for (auto [number, command] : llvm::enumerate(commands))
@@ -411,6 +429,7 @@ LogicalResult ProgramOp::verify() {
 
 LogicalResult ProgramOp::verifyRegions() {
   Checker checker(*this);
-  return success(succeeded(checker.checkMemory()) && succeeded(checker.checkEntries()) &&
-                 succeeded(checker.checkResult()) && succeeded(checker.checkCommands()));
+  return success(succeeded(checker.checkMemory()) && succeeded(checker.checkKernels()) &&
+                 succeeded(checker.checkEntries()) && succeeded(checker.checkResult()) &&
+                 succeeded(checker.checkCommands()));
 }

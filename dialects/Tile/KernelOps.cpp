@@ -12,19 +12,21 @@ using namespace ingot::tile;
 //===----------------------------------------------------------------------------------------------===//
 
 void KernelOp::build(OpBuilder &builder, OperationState &state, StringRef name, TypeRange views,
-                     ArrayRef<ExtentAttr> grid, StringRef family) {
+                     ArrayRef<ExtentAttr> grid, StringRef family, int64_t threads) {
   state.addAttribute(getSymNameAttrName(state.name), builder.getStringAttr(name));
   state.addAttribute(getGridAttrName(state.name),
                      builder.getArrayAttr(SmallVector<Attribute>(grid.begin(), grid.end())));
   if (!family.empty())
     state.addAttribute(getFamilyAttrName(state.name), builder.getStringAttr(family));
+  if (threads)
+    state.addAttribute(getThreadsAttrName(state.name), builder.getI64IntegerAttr(threads));
   Block *block = new Block();
   block->addArguments(views, SmallVector<Location>(views.size(), state.location));
   state.addRegion()->push_back(block);
 }
 
-// kernel ::= symbol `(` (%view `:` type),* `)` `grid` `[` extent,* `]` (`family` string)?
-// (`attributes` dict)? region
+// kernel ::= symbol `(` (%view `:` type),* `)` `grid` `[` extent,* `]` (`threads` integer)?
+// (`family` string)? (`attributes` dict)? region
 ParseResult KernelOp::parse(OpAsmParser &parser, OperationState &result) {
   StringAttr name, family;
   SmallVector<OpAsmParser::Argument> arguments;
@@ -42,6 +44,13 @@ ParseResult KernelOp::parse(OpAsmParser &parser, OperationState &result) {
       parser.parseCommaSeparatedList(AsmParser::Delimiter::Square, parseGridExtent))
     return failure();
   result.addAttribute(getGridAttrName(result.name), parser.getBuilder().getArrayAttr(grid));
+  if (succeeded(parser.parseOptionalKeyword("threads"))) {
+    int64_t threads;
+    if (parser.parseInteger(threads))
+      return failure();
+    result.addAttribute(getThreadsAttrName(result.name),
+                        parser.getBuilder().getI64IntegerAttr(threads));
+  }
   if (succeeded(parser.parseOptionalKeyword("family")) &&
       parser.parseAttribute(family, getFamilyAttrName(result.name), result.attributes))
     return failure();
@@ -59,12 +68,15 @@ void KernelOp::print(OpAsmPrinter &printer) {
   llvm::interleaveComma(getGrid().getAsRange<ExtentAttr>(), printer,
                         [&](ExtentAttr extent) { printExtent(printer, extent); });
   printer << "]";
+  if (getThreads())
+    printer << " threads " << *getThreads();
   if (getFamily()) {
     printer << " family ";
     printer.printAttributeWithoutType(getFamilyAttr());
   }
   printer.printOptionalAttrDictWithKeyword(
-      (*this)->getAttrs(), {getSymNameAttrName(), getGridAttrName(), getFamilyAttrName()});
+      (*this)->getAttrs(),
+      {getSymNameAttrName(), getGridAttrName(), getFamilyAttrName(), getThreadsAttrName()});
   printer << " ";
   printer.printRegion(getBody(), /*printEntryBlockArgs=*/false);
 }
@@ -88,6 +100,11 @@ LogicalResult KernelOp::verifyRegions() {
   });
   if (inside.wasInterrupted())
     return failure();
+  constexpr int64_t warp = 32, most = 1024; // (C5)
+  if (std::optional<int64_t> threads = getThreads();
+      threads && (*threads < warp || *threads > most || *threads % warp != 0))
+    return emitOpError("expected 'threads' to be a multiple of ")
+           << warp << " up to " << most << ", got " << *threads;
   return success();
 }
 

@@ -14,13 +14,14 @@ def KernelOp : Tile_Op<"kernel", [IsolatedFromAbove, Symbol, SingleBlock]> {
   let summary = "program of one block of a grid";
   let description = [{
     Runs once for each block of `grid` (missing axes have one block), blocks in any order and at the same time. Blocks
-    write different elements, or equal values.
+    write different elements, or equal values. On a GPU a block is `threads` threads, on a CPU (without `threads`) one.
 
     Constraints:
     - (C1) arguments are views.
     - (C2) `grid` has at most three extents.
     - (C3) only ops of tile, arith, math and scf stand inside.
     - (C4) the block ends with `tile.return`, the only terminator that may stand there.
+    - (C5) `threads` is a multiple of 32 up to 1024.
 
     ```mlir
     tile.kernel @Add(%a: !tile.view<[tokens, 64], f32>, %b: !tile.view<[tokens, 64], f32>) grid [tokens] {
@@ -33,13 +34,15 @@ def KernelOp : Tile_Op<"kernel", [IsolatedFromAbove, Symbol, SingleBlock]> {
     }
     ```
   }];
-  let arguments = (ins SymbolNameAttr:$sym_name, Tile_ExtentArrayAttr:$grid, OptionalAttr<StrAttr>:$family);
+  let arguments = (ins SymbolNameAttr:$sym_name, Tile_ExtentArrayAttr:$grid, OptionalAttr<StrAttr>:$family,
+                       OptionalAttr<I64Attr>:$threads);
   let regions = (region SizedRegion<1>:$body);
   let skipDefaultBuilders = 1;
   let builders = [
     // Creates the entry block with one argument for each view; the caller adds the terminator.
     OpBuilder<(ins "::llvm::StringRef":$name, "::mlir::TypeRange":$views,
-                   "::llvm::ArrayRef<::ingot::tile::ExtentAttr>":$grid, CArg<"::llvm::StringRef", "{}">:$family)>];
+                   "::llvm::ArrayRef<::ingot::tile::ExtentAttr>":$grid, CArg<"::llvm::StringRef", "{}">:$family,
+                   CArg<"int64_t", "0">:$threads)>];
   let extraClassDeclaration = [{
     ::mlir::Block::BlockArgListType getViews() { return getBody().getArguments(); }
     /// Extent of axis 0, 1 or 2; the number 1 where the kernel has none.

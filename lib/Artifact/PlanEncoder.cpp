@@ -54,11 +54,16 @@ void Encoder::encodeKernel(plan::KernelOp kernel) {
   record.family = tables.names.add(kernel.getFamily());
   record.argumentCount = kernel.getArguments();
   record.costCount = format::noCount;
+  if (plan::BlockAttr block = kernel.getBlockAttr()) {
+    record.threads = block.getThreads();
+    record.sharedBytes = block.getSharedBytes();
+    record.flags = block.getDependent() ? format::DependentLaunch : 0;
+  }
   if (plan::CostAttr cost = kernel.getCostAttr()) {
     record.weightBytes = cost.getWeightBytes();
     record.bytesPerRow = cost.getBytesPerRow();
     record.operationsPerRow = cost.getOperationsPerRow();
-    record.costCount = static_cast<uint64_t>(cost.getCount());
+    record.costCount = static_cast<uint32_t>(cost.getCount());
   }
   tables.kernels.push_back(record);
 }

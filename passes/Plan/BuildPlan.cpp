@@ -248,6 +248,13 @@ static CostAttr getCost(tile::KernelOp kernel) {
                        number("operations_per_row"), count.value_or(Count::Tokens));
 }
 
+/// What a block needs on a GPU; null for a CPU's kernel.
+static BlockAttr getBlock(tile::KernelOp kernel) {
+  std::optional<int64_t> threads = kernel.getThreads();
+  return threads ? BlockAttr::get(kernel.getContext(), *threads, /*sharedBytes=*/0, /*dependent=*/0)
+                 : BlockAttr();
+}
+
 void Planner::emitKernels(OpBuilder &builder) {
   llvm::SetVector<Operation *> kernels;
   for (const PlannedCommand &command : commands)
@@ -257,7 +264,7 @@ void Planner::emitKernels(OpBuilder &builder) {
     auto kernel = cast<tile::KernelOp>(op);
     StringRef family = kernel.getFamily().value_or(kernel.getSymName());
     KernelOp::create(builder, kernel.getLoc(), kernel.getSymName(), family,
-                     kernel.getViews().size(), getCost(kernel));
+                     kernel.getViews().size(), getBlock(kernel), getCost(kernel));
   }
 }
 

@@ -131,6 +131,10 @@ void Description::writeKernels() {
         .number(kernel.bytesPerRow);
     json.key("operationsPerRow").number(kernel.operationsPerRow);
     count("costCount", kernel.costCount);
+    if (kernel.threads) {
+      json.key("threads").number(kernel.threads).key("sharedBytes").number(kernel.sharedBytes);
+      json.key("dependentLaunch").number(kernel.flags & format::DependentLaunch);
+    }
     json.end('}');
   }
   json.end(']');

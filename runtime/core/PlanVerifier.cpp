@@ -23,6 +23,8 @@ constexpr uint64_t maxSpaceBytes = uint64_t(1) << 46;
 constexpr uint64_t maxArguments = 256;            ///< of one launch
 constexpr uint64_t maxUnrolled = 1 << 24;         ///< arguments of all launches, loops unrolled
 constexpr uint64_t maxBlocks = uint64_t(1) << 40; ///< of one grid
+constexpr unsigned maxThreads = 1024, warpThreads = 32; ///< of a block on a GPU
+constexpr unsigned maxSharedBytes = 227 << 10;          ///< of a block on a GPU
 
 unsigned long long print(uint64_t value) { return value; }
 
@@ -186,6 +188,16 @@ Status PlanVerifier::checkKernels() {
     if (kernel.costCount >= format::countCount && kernel.costCount != format::noCount)
       return INGOT_ERROR("kernel %llu: count %llu of its cost is unknown", print(i),
                          print(kernel.costCount));
+    if (kernel.threads > maxThreads || kernel.threads % warpThreads)
+      return INGOT_ERROR("kernel %llu: %u threads of a block are not a multiple of %u up to %u",
+                         print(i), kernel.threads, warpThreads, maxThreads);
+    if (kernel.flags & ~format::DependentLaunch)
+      return INGOT_ERROR("kernel %llu: flags 0x%x are unknown", print(i), kernel.flags);
+    if (kernel.sharedBytes > maxSharedBytes)
+      return INGOT_ERROR("kernel %llu: %u bytes of shared memory are more than the limit of %u",
+                         print(i), kernel.sharedBytes, maxSharedBytes);
+    if (bool(kernel.threads) != bool(plan.kernels.front().threads))
+      return INGOT_ERROR("kernel %llu: kernels for CPUs and for GPUs in one plan", print(i));
   }
   return Status::success();
 }

@@ -22,7 +22,7 @@ namespace ingot::format {
 
 inline constexpr char magic[8] = {'I', 'N', 'G', 'O', 'T', '\r', '\n', '\x1a'};
 inline constexpr uint32_t majorVersion = 1;
-inline constexpr uint32_t minorVersion = 0;
+inline constexpr uint32_t minorVersion = 1;
 /// Sections start at multiples of this, weights at multiples of `weightAlignment` within theirs.
 inline constexpr uint64_t sectionAlignment = 4096;
 inline constexpr uint64_t weightAlignment = 64;
@@ -33,6 +33,8 @@ enum class SectionKind : uint32_t {
   Names = 1,           ///< bytes of all strings, not terminated
   Plan = 2,            ///< PlanHeader and its tables
   Kernels = 3,         ///< one target's code; `SectionEntry::target` names it ("cpu:x86-64-v3")
+                       ///< and decides what it is: an ELF shared object for CPUs, a
+                       ///< CudaCodeHeader and its tables for NVIDIA GPUs ("cuda:sm_90a")
   Weights = 4,         ///< packed weights in the order of use
   WeightChecksums = 5, ///< uint64_t[ceil(weights.bytes / checksumPiece)]
   Tokenizer = 6,       ///< TokenizerHeader and its tables
@@ -65,7 +67,8 @@ struct FileHeader {
 struct SectionEntry {
   uint32_t kind; ///< SectionKind; a reader skips kinds that it does not know
   uint32_t reserved;
-  Name target; ///< Kernels only: "cpu:LEVEL" or "cpu:LEVEL+FEATURE...", as "cpu:x86-64-v3+avxvnni"
+  Name target; ///< Kernels only: "cpu:LEVEL" or "cpu:LEVEL+FEATURE...", as
+               ///< "cpu:x86-64-v3+avxvnni", or "cuda:CHIP"
   uint64_t offset;
   uint64_t bytes;
   uint64_t checksum; ///< of the section; 0 for Weights, which have WeightChecksums
@@ -133,18 +136,32 @@ struct WeightRecord {
   uint64_t rows, columns;
 };
 
-/// A kernel is a function of the target's code, called once for each block of the launch's grid:
+/// Bits of KernelRecord::flags. A reader refuses bits that it does not know.
+enum KernelFlags : uint16_t {
+  /// Every block executes griddepcontrol.wait before it touches anything but weights and before it
+  /// exits, so that the kernel may start before its predecessor in the stream is complete
+  /// (programmatic dependent launch).
+  DependentLaunch = 1 << 0,
+};
+
+/// A kernel is a function of the target's code. On a CPU it is called once for each block of the
+/// launch's grid:
 ///   void kernel(void *const *arguments, const int64_t *counts, int64_t x, int64_t y, int64_t z);
-/// `counts` is indexed by `Count`. Costs are those of the kernel family's cost function.
+/// `counts` is indexed by `Count`. On a GPU it is an entry whose parameters are the arguments, one
+/// device address each, and then the address of `int64_t counts[countCount]` in device memory. The
+/// grid may be that of larger counts: a block beyond the extents of `counts` does nothing. All
+/// addresses are multiples of 16. Costs are those of the kernel family's cost function.
 struct KernelRecord {
   Name symbol;
   Name family;
   uint32_t argumentCount;
-  uint32_t reserved;
+  uint16_t threads;          ///< of a block on a GPU; 0: code for a CPU (since minor version 1)
+  uint16_t flags;            ///< KernelFlags (since minor version 1)
   uint64_t weightBytes;      ///< read once a launch
   uint64_t bytesPerRow;      ///< activations read and written for each value of `costCount`
   uint64_t operationsPerRow; ///< multiply-adds count as two
-  uint64_t costCount;        ///< a `Count`, or `noCount`: one row
+  uint32_t costCount;        ///< a `Count`, or `noCount`: one row
+  uint32_t sharedBytes;      ///< dynamic shared memory of a block on a GPU (since minor version 1)
 };
 
 /// An address: base of `space` + offset + i * loopStride, i the iteration of the enclosing loop (0
@@ -191,6 +208,25 @@ static_assert(sizeof(BufferRecord) == 32 && sizeof(WeightRecord) == 56 &&
               sizeof(KernelRecord) == 56);
 static_assert(sizeof(ArgumentRecord) == 24 && sizeof(CommandRecord) == 128 &&
               sizeof(EntryRecord) == 32);
+
+//===----------------------------------------------------------------------------------------------===//
+// Code for NVIDIA GPUs
+//===----------------------------------------------------------------------------------------------===//
+
+/// Stands at the start of a Kernels section for "cuda:CHIP". Tables are from the start of the
+/// section. PTX runs on every chip of at least `capability` (an exact chip's on that capability
+/// alone), cubin on chips of the same major and at least the same minor capability (exact: the
+/// same).
+struct CudaCodeHeader {
+  Table ptx;           ///< char: text with one terminating NUL, which counts
+  Table cubin;         ///< uint8_t: ELF, offset a multiple of 16; none where the count is 0
+  uint32_t ptxVersion; ///< of the instruction set, times 10: 83 needs a driver of CUDA 12.3
+  uint32_t capability; ///< of the chip, times 10: 80 for sm_80, 90 for sm_90a
+  uint32_t isExact;    ///< 1 for chips like sm_90a
+  uint32_t reserved;
+};
+
+static_assert(sizeof(CudaCodeHeader) == 48);
 
 //===----------------------------------------------------------------------------------------------===//
 // Tokenizer

@@ -273,3 +273,18 @@ plan.program @p bounds<tokens = 64, outputs = 4, sequences = 2, context_tokens =
     plan.launch @k grid [1, 1, 1] (out @logits)
   }
 }
+
+// -----
+
+// kernel (C2): kernels of one kind.
+plan.program @p bounds<tokens = 64, outputs = 4, sequences = 2, context_tokens = 128, page_tokens = 16, pages = 0, pages_per_sequence = 0>
+    arena 1024 cache 0 vocabulary 9 result @logits width 64 {
+  plan.buffer @logits arena at 0 bytes 1024 live [0, 0]
+  // expected-note @+1 {{the first kernel is here}}
+  plan.kernel @k family "K" arguments 1
+  // expected-error @+1 {{expected all kernels of a program or none to have a 'block', got both}}
+  plan.kernel @l family "K" arguments 1 block<threads = 32, shared_bytes = 0, dependent = 0>
+  plan.entry @step tokens 1 to 64 {
+    plan.launch @k grid [1, 1, 1] (out @logits)
+  }
+}

@@ -219,3 +219,21 @@ plan.program @p bounds<tokens = 64, outputs = 4, sequences = 2, context_tokens =
 // A launch belongs to an entry.
 // expected-error @+1 {{expects parent op to be one of}}
 plan.launch @k grid [1, 1, 1] ()
+
+// -----
+
+// block: threads of a GPU's block
+// expected-error @+1 {{expected the threads of a block to be a multiple of 32 up to 1024, got 48}}
+module attributes {x = #plan.block<threads = 48, shared_bytes = 0, dependent = 0>} {}
+
+// -----
+
+// block: shared memory of a GPU's block
+// expected-error @+1 {{expected shared memory of at most 232448 bytes, got 232449}}
+module attributes {x = #plan.block<threads = 32, shared_bytes = 232449, dependent = 0>} {}
+
+// -----
+
+// block: a truth
+// expected-error @+1 {{expected 'dependent' to be 0 or 1, got 2}}
+module attributes {x = #plan.block<threads = 32, shared_bytes = 0, dependent = 2>} {}

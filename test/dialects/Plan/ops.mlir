@@ -79,3 +79,16 @@ func.func private @attributes() attributes {test.attributes = [#plan.extent<ceil
     #plan.argument<@w + 64 step 4096>, #plan.input<positions>, #plan<space arena>]}
 
 }
+
+// A program for a GPU: every kernel says what a block needs.
+// CHECK-LABEL: plan.program @gpu
+plan.program @gpu
+    bounds<tokens = 64, outputs = 4, sequences = 2, context_tokens = 128, page_tokens = 16, pages = 0, pages_per_sequence = 0>
+    arena 1024 cache 0 vocabulary 100 result @logits width 64 {
+  plan.buffer @logits arena at 0 bytes 1024 live [0, 0]
+  // CHECK: plan.kernel @project family "Linear" arguments 1 block<threads = 128, shared_bytes = 1024, dependent = 1>
+  plan.kernel @project family "Linear" arguments 1 block <threads = 128, shared_bytes = 1024, dependent = 1>
+  plan.entry @step tokens 1 to 64 {
+    plan.launch @project grid [outputs, 1, 1] (out @logits)
+  }
+}

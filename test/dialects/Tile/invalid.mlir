@@ -225,3 +225,11 @@ func.func @f(%x: tensor<4xf32>) {
   %y:2 = tile.launch @K(%x) in_place [0, 0] : (tensor<4xf32>) -> (tensor<4xf32>, tensor<4xf32>)
   return
 }
+
+// -----
+
+// kernel (C5) threads
+// expected-error @+1 {{expected 'threads' to be a multiple of 32 up to 1024, got 2048}}
+tile.kernel @k() grid [1] threads 2048 {
+  tile.return
+}

@@ -98,3 +98,9 @@ func.func @launch(%x: tensor<?x576xf32>) -> tensor<?x1xf32> {
   %z = tile.launch @RowSum(%x, %y) in_place [1] : (tensor<?x576xf32>, tensor<?x1xf32>) -> tensor<?x1xf32>
   return %z : tensor<?x1xf32>
 }
+
+// A kernel for a GPU says how many threads a block has.
+// CHECK-LABEL: tile.kernel @Threads() grid [tokens] threads 128 family "Any" {
+tile.kernel @Threads() grid [tokens] threads 128 family "Any" {
+  tile.return
+}

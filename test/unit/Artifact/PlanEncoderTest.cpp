@@ -26,8 +26,8 @@ plan.program @model
   plan.weight @w1 at 5120 bytes 1024 [16, 16] "f32" packing "plain" sources ["w1"]
   plan.cache @first at 0 layers 1 of 64 bytes
   plan.cache @kv at 64 layers 2 of 65536 bytes
-  plan.kernel @embed family "Embedding" arguments 3
-  plan.kernel @project family "Linear" arguments 5 cost<weight_bytes = 4096, bytes_per_row = 128, operations_per_row = 2048, outputs>
+  plan.kernel @embed family "Embedding" arguments 3 block<threads = 32, shared_bytes = 0, dependent = 0>
+  plan.kernel @project family "Linear" arguments 5 block<threads = 128, shared_bytes = 2048, dependent = 1> cost<weight_bytes = 4096, bytes_per_row = 128, operations_per_row = 2048, outputs>
   plan.entry @prompt tokens 1 to 8 {
     plan.launch @embed grid [tokens, 1, 1] (token_ids, @table, out @hidden) layer "embd"
     plan.loop 2 {
@@ -108,7 +108,10 @@ TEST_F(PlanEncoder, TheRuntimeReadsThePlan) {
   expectArgument(2, format::Space::Cache, 64 + 128, 65536);
   expectArgument(3, format::Space::Cache, 0, 0);
   expectArgument(4, format::Space::Arena, 0, 0);
-  EXPECT_EQ(plan.kernels[launch.kernel].costCount, uint64_t(format::Count::Outputs));
+  EXPECT_EQ(plan.kernels[launch.kernel].costCount, uint32_t(format::Count::Outputs));
+  EXPECT_EQ(plan.kernels[launch.kernel].threads, 128);
+  EXPECT_EQ(plan.kernels[launch.kernel].sharedBytes, 2048u);
+  EXPECT_EQ(plan.kernels[launch.kernel].flags, format::DependentLaunch);
   EXPECT_EQ(plan.kernels[0].costCount, format::noCount);
 }
 

@@ -113,6 +113,19 @@ TEST(PlanVerifier, LaunchesMatchTheirKernels) {
   EXPECT_REFUSED(b.kernels[1].symbol.offset = 0xffffffff, "symbol of kernel 1");
 }
 
+TEST(PlanVerifier, BlocksFitAGpu) {
+  auto all = [](ArtifactBuilder &b, uint16_t threads) {
+    for (format::KernelRecord &kernel : b.kernels)
+      kernel.threads = threads;
+  };
+  EXPECT_THAT(verify([&](auto &b) { all(b, 1024); }), "accepted");
+  EXPECT_THAT(verify([&](auto &b) { all(b, 48); }), HasSubstr("kernel 0: 48 threads of a block"));
+  EXPECT_THAT(verify([&](auto &b) { all(b, 1056); }), HasSubstr("of 32 up to 1024"));
+  EXPECT_REFUSED(b.kernels[1].threads = 32, "kernel 1: kernels for CPUs and for GPUs in one plan");
+  EXPECT_REFUSED(b.kernels[1].flags = 2, "kernel 1: flags 0x2 are unknown");
+  EXPECT_REFUSED(b.kernels[1].sharedBytes = 1 << 20, "kernel 1: 1048576 bytes of shared memory");
+}
+
 TEST(PlanVerifier, ArgumentsStayInTheirSpacesOverTheWholeLoop) {
   auto first = [](ArtifactBuilder &b, int command) -> format::ArgumentRecord & {
     return b.arguments[b.commands[command].firstArgument];
