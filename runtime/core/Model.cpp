@@ -7,7 +7,20 @@
 
 #include "runtime/core/Model.h"
 
+using namespace ingot;
 using namespace ingot::runtime;
+
+InputLayout::InputLayout(const format::PlanHeader &header) {
+  static_assert(uint32_t(format::Input::PageTable) == format::inputCount - 1);
+  const uint64_t items[format::inputCount] = {header.maxTokens, header.maxTokens, header.maxTokens,
+                                              header.maxOutputs,
+                                              header.maxSequences * header.pagesPerSequence};
+  constexpr uint64_t alignment = 64;
+  auto align = [](uint64_t bytes) { return (bytes + alignment - 1) / alignment * alignment; };
+  offsets[0] = align(countsOffset + format::countCount * sizeof(int64_t));
+  for (uint32_t i = 0; i < format::inputCount; ++i)
+    offsets[i + 1] = align(offsets[i] + items[i] * sizeof(int32_t));
+}
 
 Result<std::unique_ptr<Model>> Model::open(const std::string &path, Device &device) {
   Result<Artifact> artifact = Artifact::open(path);
@@ -24,13 +37,17 @@ Result<std::unique_ptr<Model>> Model::create(std::shared_ptr<const Artifact> ope
   if (!code)
     return code.takeStatus();
   model->code = *code;
+  if (Status status = device.checkMemory(model->getMemoryUse()); !status)
+    return std::move(status).withContext(artifact.getPath());
   std::string context = artifact.getPath() + ": section Kernels of " + std::string((*code)->target);
   Result<std::unique_ptr<Module>> module = device.loadModule((*code)->bytes);
   if (!module)
     return module.takeStatus().withContext(context);
   model->module = std::move(*module);
   for (const format::KernelRecord &record : artifact.getPlan().kernels) {
-    Result<Kernel> kernel = model->module->findKernel(artifact.getName(record.symbol));
+    KernelShape shape{record.argumentCount, record.threads, record.sharedBytes,
+                      (record.flags & format::DependentLaunch) != 0};
+    Result<Kernel> kernel = model->module->findKernel(artifact.getName(record.symbol), shape);
     if (!kernel)
       return kernel.takeStatus().withContext(context);
     model->kernels.push_back(*kernel);
@@ -42,4 +59,10 @@ Result<std::unique_ptr<Model>> Model::create(std::shared_ptr<const Artifact> ope
   if (model->weights->address() != artifact.getWeights().data())
     artifact.releaseWeights();
   return model;
+}
+
+MemoryUse Model::getMemoryUse() const {
+  const format::PlanHeader &header = *getPlan().header;
+  return {artifact->getWeights().size(), header.arenaBytes, header.cacheBytes,
+          InputLayout(header).getBytes()};
 }

@@ -12,6 +12,17 @@
 
 namespace ingot::runtime {
 
+/// Where the arrays of a step descriptor lie in the memory for inputs: the plan's counts, the
+/// arrays with an item for each token or output, and last the page table, of which a step fills as
+/// many rows as it has sequences.
+struct InputLayout {
+  uint64_t offsets[format::inputCount + 1] = {}; ///< the last: bytes of all
+  static constexpr uint64_t countsOffset = 0;
+
+  explicit InputLayout(const format::PlanHeader &header);
+  uint64_t getBytes() const { return offsets[format::inputCount]; }
+};
+
 class Model {
 public:
   /// The device must outlive the model.
@@ -27,6 +38,8 @@ public:
   /// In the order of the plan's kernels.
   std::span<const Kernel> getKernels() const { return kernels; }
   const DeviceMemory &getWeights() const { return *weights; }
+  /// What the model and one session take.
+  MemoryUse getMemoryUse() const;
 
 private:
   Model(std::shared_ptr<const Artifact> artifact, Device &device)

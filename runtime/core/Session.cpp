@@ -16,16 +16,10 @@ using namespace ingot;
 using namespace ingot::runtime;
 
 namespace {
-constexpr uint64_t inputAlignment = 64;
-
 unsigned long long print(uint64_t value) { return value; }
 
 uint64_t ceilDivide(uint64_t value, uint64_t divisor) {
   return value / divisor + (value % divisor != 0);
-}
-
-uint64_t alignTo(uint64_t value, uint64_t alignment) {
-  return ceilDivide(value, alignment) * alignment;
 }
 } // namespace
 
@@ -34,7 +28,8 @@ uint64_t alignTo(uint64_t value, uint64_t alignment) {
 //===------------------------------------------------------------------------------------------===//
 
 Session::Session(const Model &model, const SessionOptions &options)
-    : model(&model), header(model.getPlan().header), options(options), pages(header->pageCount) {}
+    : model(&model), header(model.getPlan().header), options(options), inputLayout(*header),
+      pages(header->pageCount) {}
 
 Result<std::unique_ptr<Session>> Session::create(const Model &model,
                                                  const SessionOptions &options) {
@@ -58,19 +53,13 @@ Result<std::unique_ptr<Session>> Session::create(const Model &model,
 
 Status Session::allocate() {
   Device &device = model->getDevice();
-  const uint64_t items[format::inputCount] = {header->maxTokens, header->maxTokens,
-                                              header->maxTokens, header->maxOutputs,
-                                              header->maxSequences * header->pagesPerSequence};
-  for (uint32_t i = 0; i < format::inputCount; ++i)
-    inputOffsets[i + 1] = alignTo(inputOffsets[i] + items[i] * sizeof(int32_t), inputAlignment);
-
   struct {
     const char *name;
     std::unique_ptr<DeviceMemory> &memory;
     uint64_t bytes;
   } const spaces[] = {{"arena", arena, header->arenaBytes},
                       {"cache", cache, header->cacheBytes},
-                      {"inputs", inputs, inputOffsets[format::inputCount]}};
+                      {"inputs", inputs, inputLayout.getBytes()}};
   for (auto &space : spaces) {
     Result<std::unique_ptr<DeviceMemory>> memory = device.allocate(space.bytes);
     if (!memory)
@@ -78,9 +67,9 @@ Status Session::allocate() {
     space.memory = std::move(*memory);
   }
   if (!inputs->isHostAccessible()) {
-    Result<MappedMemory> forInputs = MappedMemory::allocate(inputOffsets[format::inputCount]);
-    Result<MappedMemory> forOutput =
-        MappedMemory::allocate(header->maxOutputs * header->outputWidth * sizeof(float));
+    auto forInputs = device.allocateStaging(inputLayout.getBytes());
+    auto forOutput =
+        device.allocateStaging(header->maxOutputs * header->outputWidth * sizeof(float));
     if (!forInputs || !forOutput)
       return forInputs ? forOutput.takeStatus() : forInputs.takeStatus();
     hostInputs = std::move(*forInputs);
@@ -103,7 +92,7 @@ void *Session::resolve(const format::ArgumentRecord &argument, uint64_t iteratio
   case format::Space::Cache:
     return cache->address() + offset;
   case format::Space::Input:
-    return inputs->address() + inputOffsets[argument.offset];
+    return inputs->address() + inputLayout.offsets[argument.offset];
   }
   return nullptr; // the plan was verified
 }
@@ -164,7 +153,7 @@ void Session::evaluateGrids(Program &program) const {
     for (int axis = 0; axis < 3; ++axis) {
       const format::GridExtent &extent =
           model->getPlan().commands[program.gridCommands[i]].grid[axis];
-      uint64_t value = extent.count == format::noCount ? 1 : uint64_t(counts[extent.count]);
+      uint64_t value = extent.count == format::noCount ? 1 : uint64_t(gridCounts[extent.count]);
       extents[axis] = ceilDivide(value * extent.multiplier + extent.addend, extent.divisor);
     }
     program.grids[i] = {extents[0], extents[1], extents[2]};
@@ -235,13 +224,10 @@ Result<StepOutput> Session::step(std::span<const SequenceTokens> batch) {
   };
   std::span entries = model->getPlan().entries;
   auto entry = std::find_if(entries.begin(), entries.end(), serves);
-  INGOT_RETURN_IF_ERROR(copyInputs());
-  if (options.poisonArena && arena->isHostAccessible())
-    std::memset(arena->address(), 0xff, arena->size()); // NaN in every float format
+  if (options.poisonArena) // NaN in every float format
+    INGOT_RETURN_IF_ERROR(queue->fill(arena->address(), std::byte(0xff), arena->size()));
   INGOT_RETURN_IF_ERROR(runProgram(programs[entry - entries.begin()]));
-  INGOT_RETURN_IF_ERROR(copyOutput());
-  const void *output =
-      hostOutput.data() ? hostOutput.data() : arena->address() + header->outputOffset;
+  const void *output = hostOutput ? hostOutput->address() : arena->address() + header->outputOffset;
   return StepOutput{static_cast<const float *>(output),
                     uint64_t(counts[uint32_t(format::Count::Outputs)]), header->outputWidth};
 }
@@ -304,8 +290,8 @@ uint64_t Session::countMissingPages(const SequenceTokens &part) const {
 }
 
 int32_t *Session::getInput(format::Input input) const {
-  std::byte *base = hostInputs.data() ? hostInputs.data() : inputs->address();
-  return reinterpret_cast<int32_t *>(base + inputOffsets[uint32_t(input)]);
+  std::byte *base = hostInputs ? hostInputs->address() : inputs->address();
+  return reinterpret_cast<int32_t *>(base + inputLayout.offsets[uint32_t(input)]);
 }
 
 /// Writes the step descriptor and lengthens the sequences.
@@ -330,9 +316,20 @@ void Session::writeInputs(std::span<const SequenceTokens> batch) {
     }
     sequence.length += part.tokens.size();
   }
-  counts[uint32_t(format::Count::Tokens)] = tokens;
-  counts[uint32_t(format::Count::Outputs)] = outputs;
-  counts[uint32_t(format::Count::Sequences)] = int64_t(batch.size());
+  setCounts(tokens, outputs, int64_t(batch.size()));
+}
+
+void Session::setCounts(int64_t tokens, int64_t outputs, int64_t sequences) {
+  const int64_t values[format::countCount] = {tokens, outputs, sequences};
+  const uint64_t most[format::countCount] = {header->maxTokens, header->maxOutputs,
+                                             header->maxSequences};
+  const Device &device = model->getDevice();
+  for (uint32_t i = 0; i < format::countCount; ++i) {
+    counts[i] = values[i];
+    gridCounts[i] = int64_t(std::min(device.roundCount(uint64_t(values[i])), most[i]));
+  }
+  std::byte *base = hostInputs ? hostInputs->address() : inputs->address();
+  std::memcpy(base + InputLayout::countsOffset, counts, sizeof counts);
 }
 
 /// Copies what the row lacks: after the first step of a sequence only its new pages. Entries beyond
@@ -346,27 +343,32 @@ void Session::writePageRow(uint64_t index, Sequence &sequence) {
     table[row.pages] = sequence.pages[row.pages];
 }
 
-Status Session::copyInputs() {
-  if (!hostInputs.data())
-    return Status::success();
-  return queue->copy(inputs->address(), hostInputs.data(), hostInputs.size());
-}
-
-Status Session::copyOutput() {
-  if (!hostOutput.data())
-    return queue->synchronize();
-  uint64_t bytes =
-      uint64_t(counts[uint32_t(format::Count::Outputs)]) * header->outputWidth * sizeof(float);
-  INGOT_RETURN_IF_ERROR(
-      queue->copy(hostOutput.data(), arena->address() + header->outputOffset, bytes));
-  return queue->synchronize();
-}
-
 Status Session::runProgram(Program &program) {
   evaluateGrids(program);
-  if (!options.profile)
-    return queue->launch(program.launches, counts);
+  Step step;
+  step.launches = program.launches;
+  step.counts = counts;
+  step.deviceCounts =
+      reinterpret_cast<const int64_t *>(inputs->address() + InputLayout::countsOffset);
+  step.gridCounts = gridCounts;
+  if (hostInputs) {
+    // Sizes by `gridCounts`, so that steps of equal ones are alike.
+    uint64_t rows = uint64_t(gridCounts[uint32_t(format::Count::Sequences)]);
+    uint64_t bytes = inputLayout.offsets[uint32_t(format::Input::PageTable)] +
+                     rows * header->pagesPerSequence * sizeof(int32_t);
+    step.input = {inputs->address(), hostInputs->address(), bytes};
+    step.output = {hostOutput->address(), arena->address() + header->outputOffset,
+                   uint64_t(gridCounts[uint32_t(format::Count::Outputs)]) * header->outputWidth *
+                       sizeof(float)};
+  }
+  return options.profile ? profileStep(program, step) : queue->run(step);
+}
+
+Status Session::profileStep(const Program &program, const Step &step) {
+  INGOT_RETURN_IF_ERROR(queue->copy(step.input.to, step.input.from, step.input.bytes));
   INGOT_RETURN_IF_ERROR(queue->launchTimed(program.launches, counts, launchNanoseconds.data()));
+  INGOT_RETURN_IF_ERROR(queue->copy(step.output.to, step.output.from, step.output.bytes));
+  INGOT_RETURN_IF_ERROR(queue->synchronize());
   for (size_t i = 0; i < program.launches.size(); ++i) {
     CommandTime &time = profile[program.launchCommands[i]];
     const Plan &plan = model->getPlan();

@@ -45,11 +45,6 @@ struct SessionOptions {
   bool profile = false;
 };
 
-/// What the session took, in bytes.
-struct MemoryUse {
-  uint64_t weights, arena, cache, inputs;
-};
-
 /// Time of one command of the plan, summed over its iterations and over the steps since the profile
 /// was cleared.
 struct CommandTime {
@@ -76,6 +71,7 @@ public:
   Result<StepOutput> step(std::span<const SequenceTokens> batch);
 
   const Model &getModel() const { return *model; }
+  /// What the session and its model took.
   MemoryUse getMemoryUse() const;
   std::span<const CommandTime> getProfile() const { return profile; }
   void clearProfile();
@@ -107,6 +103,7 @@ private:
   Program unroll(const format::EntryRecord &entry) const;
   void *resolve(const format::ArgumentRecord &argument, uint64_t iteration) const;
   void evaluateGrids(Program &program) const;
+  void setCounts(int64_t tokens, int64_t outputs, int64_t sequences);
 
   Status checkBatch(std::span<const SequenceTokens> batch);
   Status checkTokens(const SequenceTokens &part) const;
@@ -114,8 +111,7 @@ private:
   void writeInputs(std::span<const SequenceTokens> batch);
   void writePageRow(uint64_t row, Sequence &sequence);
   Status runProgram(Program &program);
-  Status copyInputs();
-  Status copyOutput();
+  Status profileStep(const Program &program, const Step &step);
   Sequence *find(SequenceId sequence);
   int32_t *getInput(format::Input input) const;
 
@@ -123,10 +119,12 @@ private:
   const format::PlanHeader *header;
   SessionOptions options;
   std::unique_ptr<Queue> queue;
+  InputLayout inputLayout;
   std::unique_ptr<DeviceMemory> arena, cache, inputs;
-  MappedMemory hostInputs, hostOutput; ///< only where the device's memory is not the host's
-  uint64_t inputOffsets[format::inputCount + 1] = {};
+  /// Only where the device's memory is not the host's.
+  std::unique_ptr<DeviceMemory> hostInputs, hostOutput;
   int64_t counts[format::countCount] = {};
+  int64_t gridCounts[format::countCount] = {}; ///< see Device::roundCount
   std::vector<Program> programs;
   std::vector<Sequence> sequences;
   std::vector<Row> rows;

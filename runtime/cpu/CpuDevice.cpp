@@ -44,7 +44,7 @@ public:
     dlclose(handle);
     close(file);
   }
-  Result<Kernel> findKernel(std::string_view symbol) const override {
+  Result<Kernel> findKernel(std::string_view symbol, const KernelShape &) const override {
     std::string name(symbol);
     void *address = name.find('\0') == std::string::npos ? dlsym(handle, name.c_str()) : nullptr;
     if (!address)
@@ -81,6 +81,11 @@ public:
       std::memmove(to, from, bytes);
     return Status::success();
   }
+  Status fill(void *to, std::byte value, uint64_t bytes) override {
+    if (bytes)
+      std::memset(to, int(value), bytes);
+    return Status::success();
+  }
   Status launch(std::span<const Launch> launches, const int64_t *counts) override {
     pool.run(launches, counts);
     return Status::success();
@@ -89,6 +94,11 @@ public:
                      uint64_t *nanoseconds) override {
     pool.run(launches, counts, nanoseconds);
     return Status::success();
+  }
+  Status run(const Step &step) override {
+    INGOT_RETURN_IF_ERROR(copy(step.input.to, step.input.from, step.input.bytes));
+    pool.run(step.launches, step.counts);
+    return copy(step.output.to, step.output.from, step.output.bytes);
   }
   Result<std::unique_ptr<Event>> record() override {
     return std::unique_ptr<Event>(std::make_unique<ReachedEvent>());

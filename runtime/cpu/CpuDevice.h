@@ -39,6 +39,9 @@ public:
   Result<const Section *> selectCode(const Artifact &artifact) const override;
   Result<std::unique_ptr<Module>> loadModule(Bytes code) override;
   Result<std::unique_ptr<DeviceMemory>> allocate(uint64_t bytes) override;
+  Result<std::unique_ptr<DeviceMemory>> allocateStaging(uint64_t bytes) override {
+    return allocate(bytes);
+  }
   Result<std::unique_ptr<DeviceMemory>> importBytes(Bytes bytes) override;
   Result<std::unique_ptr<Queue>> createQueue() override;
   Result<DeviceSpeed> measureSpeed() override;

@@ -73,7 +73,8 @@ struct Toy {
     const char *symbols[] = {"embed", "append", "attend", "project"};
     const uint32_t argumentCounts[] = {2, 5, 6, 3};
     for (int i = 0; i < 4; ++i)
-      b.kernels.push_back({b.name(symbols[i]), b.name("Toy"), argumentCounts[i], 0, 4, 8, 2, 0});
+      b.kernels.push_back(
+          {b.name(symbols[i]), b.name("Toy"), argumentCounts[i], 0, 0, 4, 8, 2, 0, 0});
     addEntry(b, "decode", 1, 1);
     addEntry(b, "prompt", 2, maxTokens);
     uint32_t last = uint32_t(b.commands.size() - 1);
