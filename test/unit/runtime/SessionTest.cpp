@@ -2,8 +2,9 @@
 
 #include "runtime/core/Session.h"
 #include "runtime/cpu/CpuDevice.h"
-#include "test/unit/runtime/ToyModel.h"
+#include "test/unit/runtime/GpuDevices.h"
 
+#include <functional>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <map>
@@ -17,17 +18,28 @@ using testing::HasSubstr;
 
 namespace {
 
-class SessionTest : public testing::Test {
+/// A device, and the toy model for it.
+struct SessionCase {
+  std::string name;
+  std::function<std::unique_ptr<Device>()> open; ///< null: there is none
+  std::function<ArtifactBuilder()> makeBuilder;
+  bool profile;
+};
+
+class SessionTest : public testing::TestWithParam<SessionCase> {
 protected:
   void SetUp() override {
-    file = Toy::makeBuilder().build();
+    device = GetParam().open();
+    if (!device)
+      GTEST_SKIP() << "this machine has no such device";
+    file = GetParam().makeBuilder().build();
     Result<Artifact> artifact = Artifact::read(file, "toy.ingot");
     ASSERT_TRUE(artifact.ok()) << artifact.message();
     Result<std::unique_ptr<Model>> made =
-        Model::create(std::make_shared<Artifact>(std::move(*artifact)), device);
+        Model::create(std::make_shared<Artifact>(std::move(*artifact)), *device);
     ASSERT_TRUE(made.ok()) << made.message();
     model = std::move(*made);
-    restart({/*poisonArena=*/true, /*profile=*/true});
+    restart({/*poisonArena=*/true, GetParam().profile});
   }
 
   void restart(const SessionOptions &options) {
@@ -76,13 +88,27 @@ protected:
   }
 
   std::vector<std::byte> file;
-  cpu::CpuDevice device{{/*threads=*/3}};
+  std::unique_ptr<Device> device;
   std::unique_ptr<Model> model;
   std::unique_ptr<Session> session;
   std::map<SequenceId, std::vector<int32_t>> histories;
 };
 
-TEST_F(SessionTest, AChunkAndSingleTokensGiveTheLogitsOfTheWholeHistory) {
+std::unique_ptr<Device> openCpu() {
+  return std::make_unique<cpu::CpuDevice>(cpu::CpuOptions{/*threads=*/3});
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Devices, SessionTest,
+    testing::Values(SessionCase{"Cpu", openCpu, Toy::makeBuilder, false},
+                    SessionCase{"CpuProfiled", openCpu, Toy::makeBuilder, true},
+                    SessionCase{"FakeGpu", openFakeGpu, GpuCode::makeBuilder, false},
+                    SessionCase{"FakeGpuProfiled", openFakeGpu, GpuCode::makeBuilder, true},
+                    SessionCase{"Gpu", openGpu, GpuCode::makeBuilder, false},
+                    SessionCase{"GpuProfiled", openGpu, GpuCode::makeBuilder, true}),
+    [](const auto &info) { return info.param.name; });
+
+TEST_P(SessionTest, AChunkAndSingleTokensGiveTheLogitsOfTheWholeHistory) {
   SequenceId s = add();
   expectStep({{s, {3, 1, 4, 1, 5}, 1}});
   expectStep({{s, {9}, 1}});
@@ -90,20 +116,20 @@ TEST_F(SessionTest, AChunkAndSingleTokensGiveTheLogitsOfTheWholeHistory) {
   EXPECT_EQ(*session->getLength(s), 10u);
 }
 
-TEST_F(SessionTest, AStepMayWantNoOutput) {
+TEST_P(SessionTest, AStepMayWantNoOutput) {
   SequenceId s = add();
   expectStep({{s, {3, 1, 4}, 0}});
   expectStep({{s, {1}, 1}});
 }
 
-TEST_F(SessionTest, SequencesOfAStepDoNotDisturbEachOther) {
+TEST_P(SessionTest, SequencesOfAStepDoNotDisturbEachOther) {
   SequenceId a = add(), b = add(), c = add();
   expectStep({{a, {1, 2, 3}, 1}, {b, {4}, 1}, {c, {5, 6}, 2}});
   expectStep({{c, {7}, 1}, {a, {8}, 1}}); // other rows of the page table
   expectStep({{b, {9, 9, 9}, 1}, {c, {1}, 1}, {a, {2}, 1}});
 }
 
-TEST_F(SessionTest, PagesComeBackAndMixAgain) {
+TEST_P(SessionTest, PagesComeBackAndMixAgain) {
   SequenceId a = add(), b = add();
   expectStep({{a, {1, 2, 3, 4, 5}, 1}});
   expectStep({{b, {1, 2, 3, 4, 5, 6}, 1}});
@@ -117,7 +143,7 @@ TEST_F(SessionTest, PagesComeBackAndMixAgain) {
   expectStep({{b, {3}, 1}, {c, {4, 4, 4}, 1}});
 }
 
-TEST_F(SessionTest, TruncationForgetsTokens) {
+TEST_P(SessionTest, TruncationForgetsTokens) {
   SequenceId s = add();
   expectStep({{s, {1, 2, 3, 4, 5, 6}, 1}});
   ASSERT_TRUE(session->truncateSequence(s, 3).ok());
@@ -127,7 +153,7 @@ TEST_F(SessionTest, TruncationForgetsTokens) {
   EXPECT_THAT(session->truncateSequence(s, 7).message(), HasSubstr("has 6 tokens, fewer than 7"));
 }
 
-TEST_F(SessionTest, RandomBatchesGiveTheLogitsOfTheWholeHistory) {
+TEST_P(SessionTest, RandomBatchesGiveTheLogitsOfTheWholeHistory) {
   std::mt19937 random(7);
   auto below = [&](uint32_t limit) { return random() % limit; };
   std::vector<SequenceId> live;
@@ -156,7 +182,7 @@ TEST_F(SessionTest, RandomBatchesGiveTheLogitsOfTheWholeHistory) {
   }
 }
 
-TEST_F(SessionTest, ARefusedStepNamesTheLimitAndChangesNothing) {
+TEST_P(SessionTest, ARefusedStepNamesTheLimitAndChangesNothing) {
   SequenceId a = add(), b = add();
   expectStep({{a, {1, 2}, 1}});
   EXPECT_THAT(refuse({}), HasSubstr("0 sequences is not between 1 and 3"));
@@ -172,7 +198,7 @@ TEST_F(SessionTest, ARefusedStepNamesTheLimitAndChangesNothing) {
   expectStep({{a, {3}, 1}, {b, {4}, 1}});
 }
 
-TEST_F(SessionTest, TheContextEndsWithAClearError) {
+TEST_P(SessionTest, TheContextEndsWithAClearError) {
   SequenceId a = add();
   for (int i = 0; i < 5; ++i)
     expectStep({{a, {1, 2, 3, 4, 5, 6}, 1}});
@@ -185,7 +211,8 @@ TEST_F(SessionTest, TheContextEndsWithAClearError) {
   expectStep({{b, {1, 2, 3}, 1}});
 }
 
-TEST_F(SessionTest, TheProfileCountsTheLaunchesOfTheEntryThatServed) {
+TEST_P(SessionTest, TheProfileCountsTheLaunchesOfTheEntryThatServed) {
+  restart({/*poisonArena=*/true, /*profile=*/true});
   SequenceId s = add();
   expectStep({{s, {1, 2}, 1}});
   expectStep({{s, {1}, 1}});
@@ -196,7 +223,7 @@ TEST_F(SessionTest, TheProfileCountsTheLaunchesOfTheEntryThatServed) {
   EXPECT_EQ(launches, (std::vector<uint64_t>{2, 0, 6, 6, 0, 2, 1, 0, 3, 3, 0, 1}));
 }
 
-TEST_F(SessionTest, SessionsOfSeveralThreadsShareTheDevice) {
+TEST_P(SessionTest, SessionsOfSeveralThreadsShareTheDevice) {
   std::vector<std::thread> threads;
   for (int32_t t = 0; t < 3; ++t)
     threads.emplace_back([&, t] {
@@ -220,7 +247,7 @@ TEST_F(SessionTest, SessionsOfSeveralThreadsShareTheDevice) {
     thread.join();
 }
 
-TEST_F(SessionTest, MemoryIsWhatThePlanSays) {
+TEST_P(SessionTest, MemoryIsWhatThePlanSays) {
   MemoryUse use = session->getMemoryUse();
   EXPECT_EQ(use.arena, model->getPlan().header->arenaBytes);
   EXPECT_EQ(use.cache, model->getPlan().header->cacheBytes);

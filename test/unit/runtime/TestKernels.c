@@ -13,8 +13,10 @@
 #define MODULUS 97
 
 typedef void *const *Arguments;
+#ifndef KERNEL
 #define KERNEL(name)                                                                               \
   void name(Arguments arguments, const int64_t *counts, int64_t x, int64_t y, int64_t z)
+#endif
 
 static float *slot(float *cache, const int32_t *pageTable, int32_t row, int64_t position) {
   int32_t page = pageTable[row * PAGES_PER_SEQUENCE + position / PAGE_TOKENS];
