@@ -28,7 +28,7 @@ extern "C" {
 
 /** Raised when something is added; what exists stays. A library whose number is at least the
  * header's will do. */
-#define INGOT_RUNTIME_API_VERSION 1
+#define INGOT_RUNTIME_API_VERSION 2
 uint32_t ingotRuntimeApiVersion(void);
 
 /*===--- Errors, text, tokens ---===*/
@@ -112,9 +112,14 @@ typedef struct {
   size_t size;
   uint32_t threads; /**< with the calling one; 0: one for each core that this process may use */
   bool pinThreads;  /**< the others to a CPU each */
-  uint32_t weights; /**< IngotWeights */
+  uint32_t weights; /**< IngotWeights; on a CPU */
+  /** "cpu", "cuda" or "cuda:N"; NULL: what the first code in the file is for. */
+  const char *device;
+  /** Where code that a GPU's driver compiled is kept for the next time; NULL: nowhere. */
+  const char *cacheDirectory;
 } IngotModelOptions;
-#define INGOT_MODEL_OPTIONS_INIT {sizeof(IngotModelOptions), 0, true, INGOT_WEIGHTS_AUTOMATIC}
+#define INGOT_MODEL_OPTIONS_INIT                                                                   \
+  {sizeof(IngotModelOptions), 0, true, INGOT_WEIGHTS_AUTOMATIC, NULL, NULL}
 
 /** `options` may be NULL. */
 IngotError *ingotModelOpen(const char *path, const IngotModelOptions *options, IngotModel **model);
@@ -123,11 +128,12 @@ void ingotModelClose(IngotModel *model);
 const IngotArtifact *ingotModelArtifact(const IngotModel *model);
 /** Of the code that was chosen, as "cpu:x86-64-v3". */
 const char *ingotModelTarget(const IngotModel *model);
-/** For people: the machine and its threads. */
+/** For people: the machine, its threads or multiprocessors. */
 const char *ingotModelDevice(const IngotModel *model);
+/** On a GPU: multiprocessors. */
 uint32_t ingotModelThreads(const IngotModel *model);
-/** Measures the machine, which takes about a second: bytes read and float32 operations in a second.
-   Other work on the machine disturbs it. */
+/** Measures the machine, which takes about a second: in a second, bytes read and operations of
+   products (float32 on a CPU, bf16 on a GPU). Other work on the machine disturbs it. */
 IngotError *ingotModelMeasureDevice(const IngotModel *model, double *bytesPerSecond,
                                     double *operationsPerSecond);
 

@@ -10,7 +10,6 @@
 
 #include "ingot-c/Runtime.h"
 #include "runtime/core/Generator.h"
-#include "runtime/cpu/CpuDevice.h"
 
 #include <algorithm>
 #include <cstring>
@@ -29,7 +28,7 @@ struct IngotArtifact {
 
 struct IngotModel {
   IngotArtifact artifact;
-  std::shared_ptr<ingot::runtime::cpu::CpuDevice> device;
+  std::shared_ptr<ingot::runtime::Device> device;
   std::shared_ptr<const ingot::runtime::Model> model;
   std::string target, description;
 };
@@ -38,7 +37,7 @@ namespace ingot::runtime::capi {
 
 /// A session and all that must outlive it.
 struct SessionState {
-  std::shared_ptr<cpu::CpuDevice> device;
+  std::shared_ptr<Device> device;
   std::shared_ptr<const Model> model;
   std::shared_ptr<const Tokenizer> tokenizer;
   std::unique_ptr<Session> session;

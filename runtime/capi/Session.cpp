@@ -7,6 +7,10 @@
 //===----------------------------------------------------------------------------------------------===//
 
 #include "runtime/capi/Handles.h"
+#include "runtime/cpu/CpuDevice.h"
+#include "runtime/cuda/CudaDevice.h"
+
+#include <charconv>
 
 using namespace ingot;
 using namespace ingot::runtime;
@@ -15,6 +19,37 @@ using namespace ingot::runtime::capi;
 //===--------------------------------------------------------------------------------------------===//
 // Models
 //===--------------------------------------------------------------------------------------------===//
+
+/// "cpu" or "cuda:N", as the file's first code needs.
+static std::string chooseDevice(const Artifact &artifact) {
+  for (const Section &section : artifact.getSections())
+    if (section.kind == format::SectionKind::Kernels)
+      return section.target.starts_with("cuda:") ? "cuda:0" : "cpu";
+  return "cpu";
+}
+
+static Result<std::shared_ptr<Device>> openDevice(const IngotModelOptions &options,
+                                                  const Artifact &artifact) {
+  std::string name = options.device && *options.device ? options.device : chooseDevice(artifact);
+  if (name == "cpu")
+    return std::shared_ptr<Device>(std::make_shared<cpu::CpuDevice>(cpu::CpuOptions{
+        options.threads, options.pinThreads, cpu::WeightPlacement(options.weights)}));
+  cuda::CudaOptions gpu;
+  constexpr std::string_view prefix = "cuda:";
+  const char *number = name.c_str() + std::min(prefix.size(), name.size()), *end = &*name.end();
+  bool isGpu = name == "cuda";
+  if (name.starts_with(prefix)) {
+    auto [stop, error] = std::from_chars(number, end, gpu.index);
+    isGpu = error == std::errc() && stop == end;
+  }
+  if (!isGpu)
+    return INGOT_ERROR("there is no device '%s': expected cpu, cuda or cuda:N", name.c_str());
+  gpu.cacheDirectory = options.cacheDirectory ? options.cacheDirectory : "";
+  Result<std::unique_ptr<cuda::CudaDevice>> opened = cuda::CudaDevice::open(gpu);
+  if (!opened)
+    return opened.takeStatus();
+  return std::shared_ptr<Device>(std::move(*opened));
+}
 
 IngotError *ingotModelOpen(const char *path, const IngotModelOptions *given, IngotModel **model) {
   IngotModelOptions options = readOptions<IngotModelOptions>(given, INGOT_MODEL_OPTIONS_INIT);
@@ -30,8 +65,10 @@ IngotError *ingotModelOpen(const char *path, const IngotModelOptions *given, Ing
         formatText("%u threads are more than the limit of %u", options.threads, maxThreads));
   if (options.weights > INGOT_WEIGHTS_COPIED)
     return makeError(formatText("%u is no placement of weights", options.weights));
-  handle->device = std::make_shared<cpu::CpuDevice>(
-      cpu::CpuOptions{options.threads, options.pinThreads, cpu::WeightPlacement(options.weights)});
+  Result<std::shared_ptr<Device>> device = openDevice(options, *handle->artifact.artifact);
+  if (!device)
+    return makeError(std::move(device).takeStatus().withContext(path));
+  handle->device = std::move(*device);
   Result<std::unique_ptr<Model>> made = Model::create(handle->artifact.artifact, *handle->device);
   if (!made)
     return makeError(made.message());

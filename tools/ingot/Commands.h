@@ -52,6 +52,7 @@ void compile(const CompileSettings &settings, const std::string &source, const s
 /// A MODEL argument: an artefact, or a source that is compiled into the cache directory first.
 struct ModelArgument {
   std::string path;
+  std::string device; ///< empty: as the artefact's code needs
   CompileSettings settings;
 
   void add(CLI::App &app);

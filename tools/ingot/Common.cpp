@@ -12,6 +12,7 @@
 #include <fstream>
 #include <iostream>
 #include <iterator>
+#include <optional>
 #include <sys/stat.h>
 #include <thread>
 #include <unistd.h>
@@ -86,14 +87,21 @@ void ModelArgument::add(CLI::App &app) {
   app.add_option("model", path, ".ingot file, or checkpoint to compile into the cache first")
       ->required()
       ->type_name("MODEL");
+  app.add_option("--device", device, "cpu or cuda:N (default: what the model was compiled for)");
   addCompileSettings(app, settings);
 }
 
-static fs::path cacheDirectory() {
+static std::optional<fs::path> findCacheDirectory() {
   if (const char *directory = std::getenv("XDG_CACHE_HOME"); directory && *directory)
     return fs::path(directory) / "ingot";
   if (const char *home = std::getenv("HOME"); home && *home)
     return fs::path(home) / ".cache" / "ingot";
+  return std::nullopt;
+}
+
+static fs::path cacheDirectory() {
+  if (auto directory = findCacheDirectory())
+    return *directory;
   throw Failure(
       "there is no cache directory: set HOME or XDG_CACHE_HOME, or compile with `ingot compile`");
 }
@@ -136,6 +144,10 @@ std::string ModelArgument::resolve() const {
 Handle<IngotModel> ModelArgument::open() const {
   IngotModelOptions options = INGOT_MODEL_OPTIONS_INIT;
   options.threads = settings.threads;
+  options.device = device.empty() ? nullptr : device.c_str();
+  std::string kept = findCacheDirectory().value_or("").string();
+  if (!kept.empty())
+    options.cacheDirectory = (kept += "/cuda").c_str();
   IngotModel *model = nullptr;
   check(ingotModelOpen(resolve().c_str(), &options, &model));
   return Handle<IngotModel>(model);

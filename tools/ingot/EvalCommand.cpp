@@ -173,7 +173,7 @@ void ingot::driver::addEvalCommand(CLI::App &app) {
     std::vector<float> reference;
     uint64_t width = ingotModelLimits(model.get()).outputWidth;
     if (!arguments->against.empty()) {
-      ModelArgument against{arguments->against, arguments->model.settings};
+      ModelArgument against{arguments->against, /*device=*/"", arguments->model.settings};
       other = against.open();
       if (ingotModelLimits(other.get()).outputWidth != width)
         throw Failure(arguments->against + " has " +
