@@ -271,13 +271,13 @@ LogicalResult CpuEmitter::emitStore(StoreOp op) {
     return llvm::any_of(limits, [&](const Limit &limit) { return limit.dim == dim; });
   };
   Values vectors = get(op.getValue());
-  std::set<int64_t> written;
+  std::set<Coordinates> written; // what the layout replicates is stored once
   for (int64_t vector = 0; vector < tile.getVectorCount(); ++vector) {
-    // Elements in the order of memory, each once.
-    std::map<int64_t, int64_t> positionAt;
+    // Elements in the order of memory. Masked ones may have the place of others that are inside.
+    std::multimap<int64_t, int64_t> positionAt;
     for (auto [position, distance] : llvm::enumerate(getDistances(tile, vector, view)))
-      if (!written.count(distance))
-        positionAt.try_emplace(distance, position);
+      if (written.insert(tile.getCoordinates(vector, position)).second)
+        positionAt.emplace(distance, position);
     auto storeAll = [&] {
       for (auto it = positionAt.begin(); it != positionAt.end();) {
         int64_t first = it->first;
@@ -287,8 +287,6 @@ LogicalResult CpuEmitter::emitStore(StoreOp op) {
         storeRun(base, vectors[vector], positions, first);
       }
     };
-    for (auto [distance, position] : positionAt)
-      written.insert(distance);
     if (positionAt.empty())
       continue;
     if (limits.empty()) {

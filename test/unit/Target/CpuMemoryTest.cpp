@@ -98,6 +98,26 @@ TEST(CpuMemory, MaskedLoadsReadZeroOutside) {
       EXPECT_EQ(b[t * 16 + c], t < 3 && c < 13 ? 5 : 0) << t << ", " << c;
 }
 
+TEST(CpuMemory, MaskedStoresKeepWhatTheOutsideOverlaps) {
+  // Rows 3..7 of one column lie where the next columns are.
+  CompiledKernels kernels(R"(
+    #l = #tile.layout<register = [[0, 1], [0, 2]], lane = [[1, 0], [2, 0], [4, 0]]>
+    tile.kernel @K(%a: !tile.view<[8, 4], f32>, %b: !tile.view<[3, 4], f32, strides = [1, 3]>) grid [] {
+      %c0 = arith.constant 0 : index
+      %x = tile.load %a[%c0, %c0] : !tile.view<[8, 4], f32> -> tensor<8x4xf32, #l>
+      tile.store %x, %b[%c0, %c0] masked : tensor<8x4xf32, #l>, !tile.view<[3, 4], f32, strides = [1, 3]>
+      tile.return
+    })");
+  ASSERT_EQ(kernels.error, "");
+  std::vector<float> a(32), b(12, 99);
+  for (int i = 0; i < 32; ++i)
+    a[i] = i;
+  kernels.run("K", {a.data(), b.data()});
+  for (int column = 0; column < 4; ++column)
+    for (int row = 0; row < 3; ++row)
+      EXPECT_EQ(b[column * 3 + row], a[row * 4 + column]) << row << ", " << column;
+}
+
 TEST(CpuMemory, StridesScalarsBroadcastAndExchange) {
   // b[t, i] = a[i, t] (a transposed view) + s[t], neighbours swapped.
   CompiledKernels kernels(R"(
