@@ -51,6 +51,13 @@ tile::ViewType transposedView(mlir::Type element, int64_t columns, tile::Count r
 /// View of a vector weight [C] in its own element type.
 tile::ViewType vectorView(transformer::WeightType type);
 
+/// The same as a column [C, 1]: numbers of rows, which lie in the lanes of a product's result.
+tile::ViewType columnView(transformer::WeightType type);
+
+/// Rows [row, row + R) of a column, as float32 in every column of a tile [R, tokens] like `type`.
+mlir::Value loadColumn(TileBuilder &b, mlir::Value view, mlir::Value row,
+                       mlir::RankedTensorType type, bool masked);
+
 /// Views of a ragged batch: positions, sequence of each token, page table.
 llvm::SmallVector<mlir::Type, 3> batchViews(mlir::MLIRContext *context, int64_t pagesPerSequence);
 
@@ -67,6 +74,9 @@ mlir::Value decodeValues(TileBuilder &b, mlir::Value view, mlir::Value row, mlir
 
 /// Columns that one `tile.decode` of the format yields.
 int64_t decodedColumns(const NumericFormat &format);
+
+/// The activation function, element by element, float32.
+mlir::Value activate(TileBuilder &b, transformer::ActivationKind kind, mlir::Value x);
 
 /// The table of angles of a rope, [contextTokens, dim] float32, as an operand.
 mlir::Value ropeTable(const Request &request, mlir::OpBuilder &builder, transformer::RopeOp rope,

@@ -67,8 +67,6 @@ LogicalResult supportsActivationMultiply(const Request &request, std::string &re
   auto op = findOp<transformer::ActivationOp>(request.compute);
   if (!op || cast<RankedTensorType>(op.getType()).getRank() != 2)
     return reason = "the region has no activation of rank 2", failure();
-  if (op.getKind() != transformer::ActivationKind::Silu)
-    return reason = "only silu is there", failure();
   return success();
 }
 
@@ -81,8 +79,8 @@ Emission emitActivationMultiply(const Request &request, OpBuilder &builder,
     operands.push_back(multiply.getLhs() == activation.getResult() ? multiply.getRhs()
                                                                    : multiply.getLhs());
   return emitRowwise(request, builder, kernelBuilder, operands,
-                     [](TileBuilder &b, ArrayRef<Value> x) {
-                       Value y = b.silu(x[0]);
+                     [&](TileBuilder &b, ArrayRef<Value> x) {
+                       Value y = activate(b, activation.getKind(), x[0]);
                        return x.size() == 2 ? b.mulf(y, x[1]) : y;
                      });
 }

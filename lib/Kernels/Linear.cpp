@@ -1,8 +1,8 @@
 //===- Linear.cpp - Products of activations with weights, and what follows them ---------------------===//
 //
-// Linear: y = W x, plus the residual where the region adds one; it is then added in place.
-// LinearGatedActivation: act(W_gate x) * (W_up x); both weights are streamed side by side, so that
-// the two sums of an element meet in registers.
+// Linear: y = W x, plus the bias where there is one, plus the residual where the region adds one;
+// it is then added in place. LinearGatedActivation: act(W_gate x) * (W_up x), each with its bias;
+// both weights are streamed side by side, so that the two sums of an element meet in registers.
 //
 // A block computes `rowGroups` groups of 8 rows for up to `blockTokens` tokens, in tiles of
 // `tileTokens` tokens; a weight is decoded once a tile. Several row groups go through the columns
@@ -62,12 +62,10 @@ LogicalResult supportsGated(const Request &request, std::string &reason) {
   if (region.linears.size() != 2 || !region.activation ||
       !region.result.getDefiningOp<arith::MulFOp>())
     return reason = "the region is not act(gate) * up", failure();
-  if (region.activation.getKind() != transformer::ActivationKind::Silu)
-    return reason = "only silu is there", failure();
   auto gate = region.linears[0], up = region.linears[1];
   if (gate.getInput() != up.getInput() || gate.getWeight().getType() != up.getWeight().getType())
     return reason = "gate and up differ in input or weight type", failure();
-  return canMultiply(gate, reason);
+  return success(succeeded(canMultiply(gate, reason)) && succeeded(canMultiply(up, reason)));
 }
 
 Emission emitLinear(const Request &request, OpBuilder &builder, OpBuilder &kernelBuilder) {
@@ -79,6 +77,10 @@ Emission emitLinear(const Request &request, OpBuilder &builder, OpBuilder &kerne
 
   SmallVector<Type> views = productViews(linear, request.rows);
   views.append(region.linears.size(), packedView(weight));
+  unsigned firstBias = views.size();
+  for (transformer::LinearOp op : region.linears)
+    if (Value bias = op.getBias())
+      views.push_back(columnView(cast<transformer::WeightType>(bias.getType())));
   Type sums = transposedView(builder.getF32Type(), weight.getRows(), request.rows);
   views.push_back(sums); // the result, or the residual that becomes it
   int64_t groups = llvm::divideCeil(weight.getRows(), interleavedRows);
@@ -109,7 +111,14 @@ Emission emitLinear(const Request &request, OpBuilder &builder, OpBuilder &kerne
       SmallVector<Value> sums = emitProducts(b, input, weights, firstRow, rowGroups, token, tokens);
       for (int64_t i = 0; i < rowGroups; ++i) {
         Value row = i == 0 ? firstRow : b.add(firstRow, i * interleavedRows);
-        Value y = region.activation ? b.mulf(b.silu(sums[i]), sums[rowGroups + i]) : sums[i];
+        unsigned bias = firstBias;
+        for (auto [number, op] : llvm::enumerate(region.linears))
+          if (Value &sum = sums[number * rowGroups + i]; op.getBias())
+            sum = b.addf(sum, loadColumn(b, args[bias++], row,
+                                         cast<RankedTensorType>(sum.getType()), masked));
+        Value y = sums[i];
+        if (region.activation)
+          y = b.mulf(activate(b, region.activation.getKind(), y), sums[rowGroups + i]);
         if (region.residual)
           y = b.addf(b.load(output, {row, token}, cast<RankedTensorType>(y.getType()), masked), y);
         b.store(y, output, {row, token}, masked);
@@ -137,6 +146,9 @@ Emission emitLinear(const Request &request, OpBuilder &builder, OpBuilder &kerne
     emission.cost.operationsPerRow += cost.operationsPerRow;
     emission.cost.bytesPerRow = cost.bytesPerRow;
   }
+  for (transformer::LinearOp op : region.linears)
+    if (op.getBias())
+      emission.operands.push_back(outerValue(compute, op.getBias()));
   emission.inPlace = {-1};
   if (region.residual) {
     emission.inPlace = {int64_t(emission.operands.size())};

@@ -18,8 +18,8 @@ LogicalResult kernels::canMultiply(transformer::LinearOp linear, std::string &re
   auto type = linear.getInput().getType();
   if (cast<RankedTensorType>(type).getRank() != 2)
     return reason = "only rank 2 is packed", failure();
-  if (linear.getBias())
-    return reason = "a bias is not there yet", failure();
+  if (linear.getBias() && !plainElementType(linear.getBias().getType()))
+    return reason = "the bias is not a float format", failure();
   if (failed(canDecode(linear.getWeight().getType(), reason)))
     return failure();
   if (!linear.getScales())

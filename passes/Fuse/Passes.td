@@ -45,8 +45,8 @@ def FuseProjections : FusePass<"ingot-fuse-projections"> {
 def FuseGatedFeedForward : FusePass<"ingot-fuse-gated-feed-forward"> {
   let summary = "Compute both products of a gated feed-forward together";
   let description = [{
-    act(W_gate x) * (W_up x) becomes one region of the family LinearGatedActivation: both sums of an element meet where
-    they are computed.
+    act(W_gate x) * (W_up x), with any activation and with biases, becomes one region of the family
+    LinearGatedActivation: both sums of an element meet where they are computed.
 
     ```mlir
     %g = transformer.linear %x, %gate ; %a = transformer.activation silu %g
@@ -56,8 +56,8 @@ def FuseGatedFeedForward : FusePass<"ingot-fuse-gated-feed-forward"> {
     ```
 
     A product of an activation of a `linear` with another `linear` stays, with a remark that says why, where their
-    inputs or the weights' types differ, where something else uses what is between, and where the family says no
-    (activations other than silu). Linear in the number of ops.
+    inputs or the weights' types differ, where something else uses what is between, and where the family says no.
+    Linear in the number of ops.
   }];
   let statistics = [regionsStatistic];
 }

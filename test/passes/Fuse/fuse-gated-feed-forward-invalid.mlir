@@ -44,11 +44,11 @@ func.func @same(%x: !x, %gate: !w) -> !y {
 }
 
 // What no kernel computes together stays apart, with the kernel's reason.
-func.func @gelu(%x: !x, %gate: !w, %up: !w) -> !y {
+func.func @bias(%x: !x, %gate: !w, %up: !w, %b: !transformer.weight<[96], q8_0>) -> !y {
   %g = transformer.linear %x, %gate : !x, !w -> !y
-  %a = transformer.activation gelu %g : !y
-  %u = transformer.linear %x, %up : !x, !w -> !y
-  // expected-remark@below {{Reason="only silu is there"}}
+  %a = transformer.activation silu %g : !y
+  %u = transformer.linear %x, %up bias %b : !x, !w bias !transformer.weight<[96], q8_0> -> !y
+  // expected-remark@below {{Reason="the bias is not a float format"}}
   %m = arith.mulf %a, %u : !y
   return %m : !y
 }

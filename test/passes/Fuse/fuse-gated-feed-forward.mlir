@@ -34,6 +34,20 @@ func.func @swapped(%x: !x, %gate: !w, %up: !w) -> !y {
   return %m : !y
 }
 
+// Any activation, and biases.
+// CHECK-LABEL: func.func @gelu
+// CHECK: transformer.compute "LinearGatedActivation"
+// CHECK-NEXT: transformer.linear %{{.*}}, %{{.*}} bias %
+// CHECK-NEXT: transformer.activation gelu_tanh
+func.func @gelu(%x: !x, %gate: !w, %up: !w, %b: !transformer.weight<[96], f32>) -> !y {
+  %g = transformer.linear %x, %gate bias %b : !x, !w bias !transformer.weight<[96], f32> -> !y
+  %a = transformer.activation gelu_tanh %g : !y
+  %u = transformer.linear %x, %up : !x, !w -> !y
+  // expected-remark@below {{gate, up and activation in one region}}
+  %m = arith.mulf %a, %u : !y
+  return %m : !y
+}
+
 // A product of other things is not for this pass.
 // CHECK-LABEL: func.func @plain
 // CHECK-NOT: transformer.compute

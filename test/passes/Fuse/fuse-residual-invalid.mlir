@@ -93,10 +93,10 @@ func.func @passes(%ids: tensor<?xi32>, %t: !table, %w: !w) -> !x {
 }
 
 // What no kernel computes together stays apart, with the kernel's reason.
-func.func @bias(%ids: tensor<?xi32>, %t: !table, %h: !x, %w: !w, %b: !transformer.weight<[64], f32>) -> !x {
+func.func @bias(%ids: tensor<?xi32>, %t: !table, %h: !x, %w: !w, %b: !transformer.weight<[64], q8_0>) -> !x {
   %x = transformer.embedding %ids, %t : tensor<?xi32>, !table -> !x
-  // expected-remark@below {{Reason="a bias is not there yet"}}
-  %p = transformer.linear %h, %w bias %b : !x, !w bias !transformer.weight<[64], f32> -> !x
+  // expected-remark@below {{Reason="the bias is not a float format"}}
+  %p = transformer.linear %h, %w bias %b : !x, !w bias !transformer.weight<[64], q8_0> -> !x
   %y = arith.addf %x, %p : !x
   return %y : !x
 }

@@ -30,6 +30,19 @@ func.func @step(%ids: tensor<?xi32>, %t: !table, %w: !w) -> !x {
   return %x2 : !x
 }
 
+// A bias is the product's own.
+// CHECK-LABEL: func.func @bias
+// CHECK: %[[Y:.*]] = transformer.compute "Linear" ({{.*}} = %{{.*}} : !transformer.weight<[64], f32>
+// CHECK-NEXT: transformer.linear %{{.*}}, %{{.*}} bias %
+// CHECK-NEXT: arith.addf
+func.func @bias(%ids: tensor<?xi32>, %t: !table, %h: !x, %w: !w, %b: !transformer.weight<[64], f32>) -> !x {
+  %x = transformer.embedding %ids, %t : tensor<?xi32>, !table -> !x
+  // expected-remark@below {{product and residual in one region}}
+  %p = transformer.linear %h, %w bias %b : !x, !w bias !transformer.weight<[64], f32> -> !x
+  %y = arith.addf %x, %p : !x
+  return %y : !x
+}
+
 // Of two products, the later takes the sum; the earlier one is its residual.
 // CHECK-LABEL: func.func @two
 func.func @two(%x: !x, %v: !v, %s: !s, %w: !w) -> !x {

@@ -32,11 +32,11 @@ func.func @family(%x: tensor<?x64xf32>) -> tensor<?x64xf32> {
 // -----
 
 // A family that exists, and says no.
-func.func @region(%x: tensor<?x64xf32>) -> tensor<?x64xf32> {
-  // expected-error@below {{'transformer.compute' op has no kernel: only silu is there}}
-  %y = transformer.compute "ActivationMultiply" (%i = %x : tensor<?x64xf32>) -> (tensor<?x64xf32>) {
-    %a = transformer.activation gelu %i : tensor<?x64xf32>
-    transformer.yield %a : tensor<?x64xf32>
+func.func @region(%x: tensor<?x4x16xf32>) -> tensor<?x4x16xf32> {
+  // expected-error@below {{'transformer.compute' op has no kernel: the region has no activation of rank 2}}
+  %y = transformer.compute "ActivationMultiply" (%i = %x : tensor<?x4x16xf32>) -> (tensor<?x4x16xf32>) {
+    %a = transformer.activation gelu %i : tensor<?x4x16xf32>
+    transformer.yield %a : tensor<?x4x16xf32>
   }
-  return %y : tensor<?x64xf32>
+  return %y : tensor<?x4x16xf32>
 }
