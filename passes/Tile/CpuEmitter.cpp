@@ -145,6 +145,7 @@ LogicalResult CpuEmitter::emitOp(Operation &op) {
       .Case([&](ReadOp op) { return emitRead(op); })
       .Case([&](WriteOp op) { return emitWrite(op); })
       .Case([&](DecodeOp op) { return emitDecode(op); })
+      .Case([&](AllocOp op) { return emitAlloc(op); })
       .Case([&](ReduceOp op) { return emitReduce(op); })
       .Case([&](IotaOp op) { return emitIota(op); })
       .Case([&](SplatOp op) { return emitSplat(op); })

@@ -65,6 +65,7 @@ private:
   mlir::LogicalResult emitRead(ReadOp op);
   mlir::LogicalResult emitWrite(WriteOp op);
   mlir::LogicalResult emitDecode(DecodeOp op);
+  mlir::LogicalResult emitAlloc(AllocOp op);
   /// Vectors of 4 columns of codes; `load` reads (byte of the record, elements, element type).
   Values emitCodes(const PackedLayout &packed,
                    llvm::function_ref<mlir::Value(int64_t, int64_t, mlir::Type)> load);
@@ -114,7 +115,11 @@ private:
   mlir::func::FuncOp function;
   llvm::DenseMap<mlir::Type, std::unique_ptr<PhysicalTile>> physicals;
   mlir::Value zeros;
+  int64_t stackBytes = 0;
 };
+
+/// Bytes of its stack that a kernel may use, far from the megabytes that threads have.
+inline constexpr int64_t mostStackBytes = 512 << 10;
 
 /// Bytes of the constant that masked loads read instead of memory outside of a view.
 inline constexpr int64_t zeroBytes = 256;

@@ -215,8 +215,6 @@ Value CpuEmitter::loadMasked(Value base, const PhysicalTile &tile, int64_t vecto
 
 LogicalResult CpuEmitter::emitLoad(LoadOp op) {
   ViewType view = op.getView().getType();
-  if (view.getSpace() != Space::Global)
-    return op.emitOpError("cannot be lowered to a CPU: its view is shared");
   const PhysicalTile &tile = getPhysical(op.getType());
   Value base = getAddress(op.getView(), op.getOffsets());
   SmallVector<Limit> limits;
@@ -260,8 +258,6 @@ void CpuEmitter::storeRun(Value base, Value vector, ArrayRef<int64_t> positions,
 
 LogicalResult CpuEmitter::emitStore(StoreOp op) {
   ViewType view = op.getView().getType();
-  if (view.getSpace() != Space::Global)
-    return op.emitOpError("cannot be lowered to a CPU: its view is shared");
   const PhysicalTile &tile = getPhysical(op.getValue().getType());
   Value base = getAddress(op.getView(), op.getOffsets());
   SmallVector<Limit> limits;
@@ -317,6 +313,25 @@ LogicalResult CpuEmitter::emitWrite(WriteOp op) {
   Value address = getAddress(op.getView(), op.getOffsets());
   LLVM::StoreOp::create(b, loc, getScalar(op.getValue()), address,
                         bytesOf(op.getValue().getType()));
+  return success();
+}
+
+LogicalResult CpuEmitter::emitAlloc(AllocOp op) {
+  ViewType view = op.getView().getType();
+  int64_t elements = 1;
+  for (auto [size, stride] : llvm::zip_equal(view.getShape(), view.getStrides()))
+    elements += (size - 1) * stride;
+  int64_t bytes = llvm::alignTo(elements * bytesOf(view.getElementType()), 64);
+  if (bytes > mostStackBytes - stackBytes)
+    return op.emitOpError("expected at most ")
+           << mostStackBytes << " bytes of a block's memory on a CPU, got " << stackBytes + bytes;
+  stackBytes += bytes;
+  OpBuilder::InsertionGuard guard(b);
+  b.setInsertionPointToStart(&function.front());
+  Value count = LLVM::ConstantOp::create(b, loc, b.getI64Type(), b.getI64IntegerAttr(bytes));
+  set(op, LLVM::AllocaOp::create(b, loc, LLVM::LLVMPointerType::get(b.getContext()), b.getI8Type(),
+                                 count, /*alignment=*/64)
+              .getResult());
   return success();
 }
 

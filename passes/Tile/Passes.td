@@ -54,8 +54,10 @@ def LowerTileToCpu : Pass<"ingot-lower-tile-to-cpu", "::mlir::ModuleOp"> {
     llvm.func @Copy(%arguments: !llvm.ptr, %counts: !llvm.ptr, %x: i64, %y: i64, %z: i64) { ... }
     ```
 
-    Assumes that kernels verify. Ops for GPUs (shared views, asynchronous copies, matrix atoms) are refused with an
-    error. Does nothing in a module without kernels. Linear in the number of registers of all tiles.
+    A block is one thread, so its memory (`tile.alloc`) is on the thread's stack, at most 512 KiB of it.
+
+    Assumes that kernels verify. Ops for GPUs (asynchronous copies, matrix atoms) are refused with an error. Does
+    nothing in a module without kernels. Linear in the number of registers of all tiles.
   }];
   let dependentDialects = ["::mlir::arith::ArithDialect", "::mlir::func::FuncDialect", "::mlir::scf::SCFDialect", "::mlir::math::MathDialect",
                            "::mlir::vector::VectorDialect", "::mlir::LLVM::LLVMDialect", "::mlir::cf::ControlFlowDialect"];

@@ -1,9 +1,10 @@
 // RUN: ingot-opt %s --ingot-lower-tile-to-cpu --split-input-file --verify-diagnostics
 
-// Shared memory is a GPU's.
-tile.kernel @Shared() grid [] {
-  // expected-error @+1 {{'tile.alloc' op cannot be lowered to a CPU}}
-  %s = tile.alloc : !tile.view<[64, 64], f16, shared>
+// A block's memory is on the stack of its thread, which is not endless.
+tile.kernel @LargeMemory() grid [] {
+  %s = tile.alloc : !tile.view<[512, 512], f16, shared>
+  // expected-error @+1 {{expected at most 524288 bytes of a block's memory on a CPU, got 524352}}
+  %t = tile.alloc : !tile.view<[16], f32, shared>
   tile.return
 }
 

@@ -71,6 +71,29 @@ tile.kernel @Dot(%w: !tile.view<[8, 4], i8>, %a: !tile.view<[1, 4], i8>, %b: !ti
   tile.return
 }
 
+// A block's memory is on the stack; it is there once, however often a loop passes.
+// CHECK-LABEL: llvm.func @Memory(
+// CHECK-NEXT: %[[BYTES:.*]] = llvm.mlir.constant(64 : i64) : i64
+// CHECK-NEXT: %[[STACK:.*]] = llvm.alloca %[[BYTES]] x i8 {alignment = 64 : i64}
+// CHECK: llvm.cond_br
+// CHECK: %[[TO:.*]] = llvm.getelementptr %[[STACK]][
+// CHECK: llvm.store %{{.*}}, %[[TO]] {alignment = 4 : i64} : vector<8xf32>, !llvm.ptr
+// CHECK: %[[FROM:.*]] = llvm.getelementptr %[[STACK]][
+// CHECK: llvm.load %[[FROM]] {alignment = 4 : i64} : !llvm.ptr -> vector<8xf32>
+tile.kernel @Memory(%a: !tile.view<[8, 16], f32>) grid [] {
+  %c0 = arith.constant 0 : index
+  %c1 = arith.constant 1 : index
+  %c8 = arith.constant 8 : index
+  scf.for %i = %c0 to %c8 step %c1 {
+    %s = tile.alloc : !tile.view<[1, 16], f32, shared>
+    %x = tile.load %a[%i, %c0] : !tile.view<[8, 16], f32> -> tensor<1x16xf32, #row>
+    tile.store %x, %s[%c0, %c0] : tensor<1x16xf32, #row>, !tile.view<[1, 16], f32, shared>
+    %y = tile.load %s[%c0, %c0] : !tile.view<[1, 16], f32, shared> -> tensor<1x16xf32, #row>
+    tile.store %y, %a[%i, %c0] : tensor<1x16xf32, #row>, !tile.view<[8, 16], f32>
+  }
+  tile.return
+}
+
 // What is not a kernel stays as it is.
 // CHECK-LABEL: func.func @main
 // CHECK: tensor.empty
