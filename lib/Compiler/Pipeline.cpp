@@ -63,6 +63,7 @@ static void buildPartitionStage(const PipelineOptions &options, OpPassManager &p
 static void buildFuseStage(const PipelineOptions &options, OpPassManager &passes) {
   passes.addPass(fuse::createFuseProjections());
   passes.addPass(fuse::createFuseGatedFeedForward());
+  passes.addPass(fuse::createFuseActivation());
   passes.addPass(fuse::createFuseNorm());
   passes.addPass(fuse::createFuseResidual());
   passes.addPass(fuse::createFormRegions());

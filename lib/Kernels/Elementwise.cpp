@@ -1,88 +1,142 @@
-//===- Elementwise.cpp - What stays unfused: add, activation, rope, append --------------------------===//
+//===- Elementwise.cpp - What stays unfused: arithmetic, rope, append -------------------------------===//
 //
-// Each is one pass over a row, one block a token. They serve regions that no product could take in:
-// weights of different formats, orders of ops that no fusion knows.
+// Elementwise computes any tree of ops that act on each number alone (sums, products, activations,
+// scaling, soft-capping) in one pass over its operands; a block is a piece of a row. Rope and
+// AppendCache serve what no product could take in: orders of ops that no fusion knows; a block is a
+// head of a token.
 //
 //===----------------------------------------------------------------------------------------------===//
 
-#include "Common.h"
 #include "Families.h"
+#include "Heads.h"
+#include "ingot/Kernels/ElementwiseOps.h"
+#include "mlir/IR/Matchers.h"
 
 using namespace mlir;
 using namespace ingot;
 using namespace ingot::kernels;
 
+//===----------------------------------------------------------------------------------------------===//
+// Elementwise
+//===----------------------------------------------------------------------------------------------===//
+
+bool kernels::isElementwise(Operation *op) {
+  if (!isa<transformer::ActivationOp, arith::AddFOp, arith::SubFOp, arith::MulFOp, arith::DivFOp,
+           arith::NegFOp, arith::MaximumFOp, arith::MinimumFOp, math::TanhOp, math::ExpOp>(op))
+    return false;
+  auto type = dyn_cast<RankedTensorType>(op->getResult(0).getType());
+  return type && type.getElementType().isF32();
+}
+
+std::optional<double> kernels::getRepeatedNumber(Value value) {
+  auto splat = value.getDefiningOp<tensor::SplatOp>();
+  FloatAttr number;
+  if (!splat || !matchPattern(splat.getInput(), m_Constant(&number)))
+    return std::nullopt;
+  return number.getValueAsDouble();
+}
+
 namespace {
 
-constexpr int64_t width = 32;
+/// Columns of a tile, and of a block.
+constexpr int64_t width = 32, blockColumns = 2048;
 
-/// Emits a loop over the columns of the row: `compute` makes the result's tile from the operands'
-/// tiles.
-Emission emitRowwise(const Request &request, OpBuilder &builder, OpBuilder &kernelBuilder,
-                     ValueRange operands,
-                     llvm::function_ref<Value(TileBuilder &, ArrayRef<Value>)> combine) {
+LogicalResult supportsElementwise(const Request &request, std::string &reason) {
   transformer::ComputeOp compute = request.compute;
+  if (compute.getNumResults() != 1)
+    return reason = "the region has more than one result", failure();
+  auto type = dyn_cast<RankedTensorType>(compute.getResult(0).getType());
+  if (!type || type.getRank() != 2 || type.isDynamicDim(1))
+    return reason = "only rank 2 is packed", failure();
+  for (Operation &op : compute.getBody().front().without_terminator()) {
+    if (isa<arith::ConstantOp>(op) ||
+        (isa<tensor::SplatOp>(op) && getRepeatedNumber(op.getResult(0))))
+      continue;
+    if (!isElementwise(&op))
+      return reason = llvm::formatv("{0} does not act on each number alone", op.getName()),
+             failure();
+  }
+  return success();
+}
+
+/// tanh x: near 0 by its series, whose sixth term is below 5e-8 of the first there; elsewhere as
+/// 1 - 2 / (1 + e^2x).
+Value tanh(TileBuilder &b, Value x) {
+  constexpr double border = 0.3;
+  constexpr double series[] = {62.0 / 2835, -17.0 / 315, 2.0 / 15, -1.0 / 3};
+  auto type = cast<RankedTensorType>(x.getType());
+  auto number = [&](double value) { return b.constant(type, value); };
+  Value square = b.mulf(x, x), sum = number(series[0]);
+  for (double coefficient : ArrayRef(series).drop_front())
+    sum = b.fma(sum, square, number(coefficient));
+  Value nearZero = b.fma(b.mulf(x, square), sum, x);
+  Value ratio = b.divf(number(2), b.addf(number(1), b.exp(b.mulf(x, number(2)))));
+  Value isNear = arith::CmpFOp::create(b.builder, b.loc, arith::CmpFPredicate::OLT,
+                                       math::AbsFOp::create(b.builder, b.loc, x), number(border));
+  return arith::SelectOp::create(b.builder, b.loc, isNear, nearZero, b.subf(number(1), ratio));
+}
+
+/// The op of a tensor on tiles.
+Value emitOnTiles(TileBuilder &b, Operation &op, ValueRange operands, RankedTensorType type) {
+  if (auto activation = dyn_cast<transformer::ActivationOp>(op))
+    return activate(b, activation.getKind(), operands[0]);
+  if (isa<math::TanhOp>(op))
+    return tanh(b, operands[0]);
+  if (isa<math::ExpOp>(op))
+    return b.exp(operands[0]);
+  OperationState state(b.loc, op.getName(), operands, type, op.getAttrs());
+  return b.builder.create(state)->getResult(0);
+}
+
+Emission emitElementwise(const Request &request, OpBuilder &builder, OpBuilder &kernelBuilder) {
+  transformer::ComputeOp compute = request.compute;
+  Block &body = compute.getBody().front();
   auto type = cast<RankedTensorType>(compute.getResult(0).getType());
   int64_t columns = type.getDimSize(1);
-  SmallVector<Type> views(operands.size() + 1, rowsView(type, request.rows));
-  auto kernel = beginKernel(kernelBuilder, request, views,
-                            {tile::ExtentAttr::get(builder.getContext(), request.rows)});
+  SmallVector<BlockArgument> tensors;
+  for (BlockArgument argument : body.getArguments())
+    if (isa<RankedTensorType>(argument.getType()))
+      tensors.push_back(argument);
+  SmallVector<Type> views(tensors.size() + 1, rowsView(type, request.rows));
+  MLIRContext *context = builder.getContext();
+  auto kernel =
+      beginKernel(kernelBuilder, request, views,
+                  {tile::ExtentAttr::get(context, request.rows),
+                   tile::ExtentAttr::get(context, llvm::divideCeil(columns, blockColumns))});
   auto args = kernel.getViews();
   TileBuilder b(kernelBuilder, compute.getLoc());
-  Value row = b.blockId(tile::Axis::X);
+  Value row = b.blockId(tile::Axis::X), first = b.mul(b.blockId(tile::Axis::Y), blockColumns);
+  Value last =
+      arith::MinUIOp::create(b.builder, b.loc, b.add(first, blockColumns), b.index(columns));
   auto tile = tileType({1, width}, b.f32(), 1);
-  b.forLoop(b.index(0), b.index(columns), width, [&](Value column) {
-    SmallVector<Value> loaded;
-    for (Value view : args.drop_back())
-      loaded.push_back(b.load(view, {row, column}, tile, columns % width));
-    b.store(combine(b, loaded), args.back(), {row, column}, columns % width);
+  uint64_t operations = 0;
+  b.forLoop(first, last, width, [&](Value column) {
+    IRMapping mapping;
+    for (auto [tensor, view] : llvm::zip_equal(tensors, args.drop_back()))
+      mapping.map(tensor, b.load(view, {row, column}, tile, columns % width));
+    for (Operation &op : body.without_terminator()) {
+      if (op.getNumResults() != 1 || isa<arith::ConstantOp>(op))
+        continue;
+      if (std::optional<double> number = getRepeatedNumber(op.getResult(0))) {
+        mapping.map(op.getResult(0), b.constant(tile, *number));
+        continue;
+      }
+      auto operands = llvm::map_to_vector(op.getOperands(),
+                                          [&](Value operand) { return mapping.lookup(operand); });
+      mapping.map(op.getResult(0), emitOnTiles(b, op, operands, tile));
+      ++operations;
+    }
+    b.store(mapping.lookup(body.getTerminator()->getOperand(0)), args.back(), {row, column},
+            columns % width);
   });
   tile::ReturnOp::create(kernelBuilder, compute.getLoc());
 
   Emission emission{kernel};
-  for (Value operand : operands)
-    emission.operands.push_back(outerValue(compute, operand));
+  for (BlockArgument tensor : tensors)
+    emission.operands.push_back(outerValue(compute, tensor));
   emission.inPlace = {-1};
-  emission.cost = {0, uint64_t(4 * columns) * (operands.size() + 1), uint64_t(columns)};
+  emission.cost = {0, uint64_t(4 * columns) * (tensors.size() + 1), operations * columns};
   return emission;
-}
-
-//===----------------------------------------------------------------------------------------------===//
-// Add, ActivationMultiply
-//===----------------------------------------------------------------------------------------------===//
-
-LogicalResult supportsAdd(const Request &request, std::string &reason) {
-  auto op = findOp<arith::AddFOp>(request.compute);
-  bool is = op && cast<RankedTensorType>(op.getType()).getRank() == 2;
-  return success(is || (reason = "the region is not one addition of rank 2", false));
-}
-
-Emission emitAdd(const Request &request, OpBuilder &builder, OpBuilder &kernelBuilder) {
-  auto op = findOp<arith::AddFOp>(request.compute);
-  return emitRowwise(request, builder, kernelBuilder, op->getOperands(),
-                     [](TileBuilder &b, ArrayRef<Value> x) { return b.addf(x[0], x[1]); });
-}
-
-LogicalResult supportsActivationMultiply(const Request &request, std::string &reason) {
-  auto op = findOp<transformer::ActivationOp>(request.compute);
-  if (!op || cast<RankedTensorType>(op.getType()).getRank() != 2)
-    return reason = "the region has no activation of rank 2", failure();
-  return success();
-}
-
-Emission emitActivationMultiply(const Request &request, OpBuilder &builder,
-                                OpBuilder &kernelBuilder) {
-  auto activation = findOp<transformer::ActivationOp>(request.compute);
-  auto multiply = findOp<arith::MulFOp>(request.compute);
-  SmallVector<Value> operands{activation.getInput()};
-  if (multiply)
-    operands.push_back(multiply.getLhs() == activation.getResult() ? multiply.getRhs()
-                                                                   : multiply.getLhs());
-  return emitRowwise(request, builder, kernelBuilder, operands,
-                     [&](TileBuilder &b, ArrayRef<Value> x) {
-                       Value y = activate(b, activation.getKind(), x[0]);
-                       return x.size() == 2 ? b.mulf(y, x[1]) : y;
-                     });
 }
 
 //===----------------------------------------------------------------------------------------------===//
@@ -91,55 +145,38 @@ Emission emitActivationMultiply(const Request &request, OpBuilder &builder,
 
 LogicalResult supportsRope(const Request &request, std::string &reason) {
   auto op = findOp<transformer::RopeOp>(request.compute);
-  if (!op || cast<RankedTensorType>(op.getInput().getType()).getRank() != 3)
-    return reason = "the region is not one rope of rank 3", failure();
-  int64_t dim = cast<RankedTensorType>(op.getInput().getType()).getDimSize(2);
-  if (int64_t(op.getDims().value_or(dim)) != dim || dim % 16)
-    return reason = "only whole heads of a multiple of 16 are rotated", failure();
-  return success();
+  bool is = op && cast<RankedTensorType>(op.getInput().getType()).getRank() == 3;
+  return success(is || (reason = "the region is not one rope of rank 3", false));
 }
 
-/// Rotates one head of one token: first and second channels of 8 pairs at a time.
+/// One block a head of a token.
 Emission emitRope(const Request &request, OpBuilder &builder, OpBuilder &kernelBuilder) {
   transformer::ComputeOp compute = request.compute;
   auto op = findOp<transformer::RopeOp>(compute);
   auto type = cast<RankedTensorType>(op.getInput().getType());
-  int64_t heads = type.getDimSize(1), dim = type.getDimSize(2);
+  int64_t heads = type.getDimSize(1), dim = type.getDimSize(2), dims = op.getDims().value_or(dim);
   MLIRContext *context = builder.getContext();
-  bool isHalf = op.getLayout() == transformer::RopeLayout::Half;
-  // Channels as [which of the pair, pair]: the first of a pair is 0, the second 1 or dim/2 further.
-  auto pairs = tile::ViewType::get(
-      context, {tile::ViewType::sizeFor(request.rows), heads, 2, dim / 2}, builder.getF32Type(),
-      {heads * dim, dim, isHalf ? dim / 2 : 1, isHalf ? 1 : 2});
-  auto table =
-      tile::ViewType::get(context, {request.contextTokens, 2, dim / 2}, builder.getF32Type());
+  Type rows = transposedView(builder.getF32Type(), heads * dim, request.rows);
   auto positions =
       tile::ViewType::get(context, {tile::ViewType::sizeFor(request.rows)}, builder.getI32Type());
   auto kernel = beginKernel(
-      kernelBuilder, request, {pairs, positions, table, pairs},
+      kernelBuilder, request,
+      {rows, positions, ropeTableView(context, request.contextTokens, dims), rows},
       {tile::ExtentAttr::get(context, request.rows), tile::ExtentAttr::get(context, heads)});
   auto args = kernel.getViews();
-  constexpr int64_t lanes = 8;
   TileBuilder b(kernelBuilder, compute.getLoc());
-  Value token = b.blockId(tile::Axis::X), head = b.blockId(tile::Axis::Y), zero = b.index(0),
-        one = b.index(1);
-  Value position = b.readIndex(args[1], {token});
-  auto tile = tileType({1, lanes}, b.f32(), 1);
-  b.forLoop(zero, b.index(dim / 2), lanes, [&](Value pair) {
-    Value x = b.load(args[0], {token, head, zero, pair}, tile),
-          y = b.load(args[0], {token, head, one, pair}, tile);
-    Value cosine = b.load(args[2], {position, zero, pair}, tile),
-          sine = b.load(args[2], {position, one, pair}, tile);
-    b.store(b.subf(b.mulf(x, cosine), b.mulf(y, sine)), args[3], {token, head, zero, pair});
-    b.store(b.addf(b.mulf(y, cosine), b.mulf(x, sine)), args[3], {token, head, one, pair});
-  });
+  Value token = b.blockId(tile::Axis::X), head = b.blockId(tile::Axis::Y);
+  HeadRotation rotation{args[2], b.readIndex(args[1], {token}), dims,
+                        op.getLayout() == transformer::RopeLayout::Half};
+  emitHead(b, {args[0], token}, {HeadKind::Query, args[3], head, dim, token}, rotation,
+           b.mul(head, dim));
   tile::ReturnOp::create(kernelBuilder, compute.getLoc());
 
   Emission emission{kernel};
   emission.operands = {outerValue(compute, op.getInput()), outerValue(compute, op.getPositions()),
-                       ropeTable(request, builder, op, dim)};
+                       ropeTable(request, builder, op, dims)};
   emission.inPlace = {-1};
-  emission.cost = {0, uint64_t(8 * heads * dim), uint64_t(3 * heads * dim)};
+  emission.cost = {0, uint64_t(8 * heads * dim), uint64_t(3 * heads * dims)};
   return emission;
 }
 
@@ -149,17 +186,17 @@ Emission emitRope(const Request &request, OpBuilder &builder, OpBuilder &kernelB
 
 LogicalResult supportsAppendCache(const Request &request, std::string &reason) {
   auto op = findOp<transformer::AppendCacheOp>(request.compute);
-  if (!op || op.getCache().getType().getDim() % 8)
-    return reason = "the region is not one append_cache with heads of a multiple of 8", failure();
-  return success();
+  return success(op || (reason = "the region is not one append_cache", false));
 }
 
+/// One block a head of a token.
 Emission emitAppendCache(const Request &request, OpBuilder &builder, OpBuilder &kernelBuilder) {
   transformer::ComputeOp compute = request.compute;
   auto op = findOp<transformer::AppendCacheOp>(compute);
   auto cache = op.getCache().getType();
+  int64_t dim = cache.getDim();
   MLIRContext *context = builder.getContext();
-  Type rows = rowsView(cast<RankedTensorType>(op.getKey().getType()), request.rows);
+  Type rows = transposedView(builder.getF32Type(), cache.getHeads() * dim, request.rows);
   SmallVector<Type> views{rows, rows};
   llvm::append_range(views, batchViews(context, pagesPerSequence(request, cache)));
   llvm::append_range(views, cacheViews(cache, request.cachePages));
@@ -167,18 +204,12 @@ Emission emitAppendCache(const Request &request, OpBuilder &builder, OpBuilder &
                             {tile::ExtentAttr::get(context, request.rows),
                              tile::ExtentAttr::get(context, cache.getHeads())});
   ValueRange args = kernel.getViews();
-  constexpr int64_t lanes = 8;
   TileBuilder b(kernelBuilder, compute.getLoc());
   Value token = b.blockId(tile::Axis::X), head = b.blockId(tile::Axis::Y);
   TokenPlace place = readPlace(b, args.slice(2, 3), token, cache.getPage());
-  b.forLoop(b.index(0), b.index(cache.getDim()), lanes, [&](Value channel) {
-    auto tile = tileType({1, lanes}, b.f32(), 1);
-    Value key = b.fromF32(b.load(args[0], {token, head, channel}, tile), cache.getFormat());
-    Value across = tile::TransposeOp::create(b.builder, b.loc, key, ArrayRef<int64_t>{1, 0});
-    b.store(across, args[5], {place.page, head, channel, place.slot});
-    Value value = b.fromF32(b.load(args[1], {token, head, channel}, tile), cache.getFormat());
-    b.store(value, args[6], {place.page, head, place.slot, channel});
-  });
+  for (auto [kind, number] : {std::pair(HeadKind::Key, 0), std::pair(HeadKind::Value, 1)})
+    emitHead(b, {args[number], token}, {kind, args[5 + number], head, dim, {}, place}, std::nullopt,
+             b.mul(head, dim));
   tile::ReturnOp::create(kernelBuilder, compute.getLoc());
 
   Emission emission{kernel};
@@ -186,14 +217,12 @@ Emission emitAppendCache(const Request &request, OpBuilder &builder, OpBuilder &
                        outerValue(compute, op.getBatch()), outerValue(compute, op.getCache()),
                        outerValue(compute, op.getLayer())};
   emission.inPlace = resultsInPlace(compute, 3);
-  emission.cost = {0, uint64_t(12 * cache.getHeads() * cache.getDim()), 0};
+  emission.cost = {0, uint64_t(12 * cache.getHeads() * dim), 0};
   return emission;
 }
 
 } // namespace
 
-const Family kernels::addFamily = {"Add", supportsAdd, emitAdd};
-const Family kernels::activationMultiplyFamily = {"ActivationMultiply", supportsActivationMultiply,
-                                                  emitActivationMultiply};
+const Family kernels::elementwiseFamily = {"Elementwise", supportsElementwise, emitElementwise};
 const Family kernels::ropeFamily = {"Rope", supportsRope, emitRope};
 const Family kernels::appendCacheFamily = {"AppendCache", supportsAppendCache, emitAppendCache};

@@ -15,15 +15,16 @@ namespace ingot::kernels {
 // Embedding.cpp
 extern const Family embeddingFamily, selectRowsFamily;
 // Norm.cpp
-extern const Family rmsNormFamily, rmsNormQuantizeFamily, quantizeFamily;
+extern const Family rmsNormFamily, rmsNormQuantizeFamily, layerNormFamily, layerNormQuantizeFamily,
+    quantizeFamily;
 // Linear.cpp
-extern const Family linearFamily, linearGatedActivationFamily;
+extern const Family linearFamily, linearActivationFamily, linearGatedActivationFamily;
 // LinearRopeAppendCache.cpp
 extern const Family linearRopeAppendCacheFamily;
 // Attention.cpp
 extern const Family pagedAttentionFamily;
 // Elementwise.cpp
-extern const Family activationMultiplyFamily, addFamily, ropeFamily, appendCacheFamily;
+extern const Family elementwiseFamily, ropeFamily, appendCacheFamily;
 
 } // namespace ingot::kernels
 

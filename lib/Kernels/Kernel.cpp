@@ -12,14 +12,16 @@ llvm::ArrayRef<Family> kernels::kernelFamilies() {
       selectRowsFamily,
       rmsNormFamily,
       rmsNormQuantizeFamily,
+      layerNormFamily,
+      layerNormQuantizeFamily,
       quantizeFamily,
       linearFamily,
+      linearActivationFamily,
       linearGatedActivationFamily,
       linearRopeAppendCacheFamily,
       pagedAttentionFamily,
-      addFamily,
       ropeFamily,
-      activationMultiplyFamily,
+      elementwiseFamily,
       appendCacheFamily,
   };
   return families;

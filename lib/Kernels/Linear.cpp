@@ -1,8 +1,9 @@
 //===- Linear.cpp - Products of activations with weights, and what follows them ---------------------===//
 //
 // Linear: y = W x, plus the bias where there is one, plus the residual where the region adds one;
-// it is then added in place. LinearGatedActivation: act(W_gate x) * (W_up x), each with its bias;
-// both weights are streamed side by side, so that the two sums of an element meet in registers.
+// it is then added in place. LinearActivation: act(W x), with its bias. LinearGatedActivation:
+// act(W_gate x) * (W_up x), each with its bias; both weights are streamed side by side, so that the
+// two sums of an element meet in registers.
 //
 // A block computes `rowGroups` groups of 8 rows for up to `blockTokens` tokens, in tiles of
 // `tileTokens` tokens; a weight is decoded once a tile. Several row groups go through the columns
@@ -54,6 +55,15 @@ LogicalResult supportsLinear(const Request &request, std::string &reason) {
     return reason = "the region is not one product", failure();
   if (region.residual && !outerValue(compute, region.residual))
     return reason = "the residual is not an operand", failure();
+  return canMultiply(region.linears[0], reason);
+}
+
+LogicalResult supportsActivation(const Request &request, std::string &reason) {
+  LinearRegion region = regionOf(request);
+  if (region.linears.size() != 1 || !region.activation ||
+      region.result != region.activation.getResult() ||
+      region.activation.getInput() != region.linears[0].getResult())
+    return reason = "the region is not act(product)", failure();
   return canMultiply(region.linears[0], reason);
 }
 
@@ -118,7 +128,9 @@ Emission emitLinear(const Request &request, OpBuilder &builder, OpBuilder &kerne
                                          cast<RankedTensorType>(sum.getType()), masked));
         Value y = sums[i];
         if (region.activation)
-          y = b.mulf(activate(b, region.activation.getKind(), y), sums[rowGroups + i]);
+          y = activate(b, region.activation.getKind(), y);
+        if (region.linears.size() == 2)
+          y = b.mulf(y, sums[rowGroups + i]);
         if (region.residual)
           y = b.addf(b.load(output, {row, token}, cast<RankedTensorType>(y.getType()), masked), y);
         b.store(y, output, {row, token}, masked);
@@ -161,5 +173,6 @@ Emission emitLinear(const Request &request, OpBuilder &builder, OpBuilder &kerne
 } // namespace
 
 const Family kernels::linearFamily = {"Linear", supportsLinear, emitLinear};
+const Family kernels::linearActivationFamily = {"LinearActivation", supportsActivation, emitLinear};
 const Family kernels::linearGatedActivationFamily = {"LinearGatedActivation", supportsGated,
                                                      emitLinear};

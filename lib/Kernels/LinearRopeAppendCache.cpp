@@ -1,10 +1,16 @@
 //===- LinearRopeAppendCache.cpp - Queries, keys and values of a layer in one launch ----------------===//
 //
-// One product with the stacked weights of query, key and value. A row group of 8 outputs lies in
-// one head, so what becomes of it is decided by its number: queries are rotated and stored, keys
-// are rotated and appended to the cache, values are appended. Interleaved pairs are neighbouring
-// lanes; cosines and sines come from the table of `rope_table`, a row for each position. Tokens are
-// taken one by one because each has its own position and page.
+// The products that give queries, keys and values, and what follows them: bias, norm over each
+// head, rotation; queries are stored, keys and values appended to the cache. Weights of equal
+// format and input are stacked, so that they are one product; others have their own in the same
+// launch.
+//
+// A block computes a *unit* for up to 64 tokens: rows of one head that the rest needs together.
+// Where pairs of channels are neighbours that is 32 rows; where they are half a head apart it is 16
+// from either half; where a norm needs the sum over a head, or only some channels rotate, it is the
+// head. First come the products, in tiles of tokens as in Linear.cpp, into memory of the block;
+// then token by token what depends on its position and its page (Heads.h). So a weight is decoded
+// once for a tile of tokens, and a token's bits do not depend on its tile.
 //
 // Keys are stored transposed, [dim, page], so that attention finds a register of positions side by
 // side.
@@ -12,7 +18,9 @@
 //===----------------------------------------------------------------------------------------------===//
 
 #include "Families.h"
+#include "Heads.h"
 #include "Product.h"
+#include "ingot/Kernels/HeadProjection.h"
 
 using namespace mlir;
 using namespace ingot;
@@ -20,162 +28,415 @@ using namespace ingot::kernels;
 
 namespace {
 
-constexpr int64_t rowGroupsPerBlock = 2;
+constexpr int64_t tileTokens = 4;
 
-struct Region {
-  transformer::LinearOp linear;
-  transformer::RopeOp queryRope, keyRope;
-  transformer::AppendCacheOp append;
+/// Memory of a block for the results of its products.
+constexpr int64_t scratchBytes = 32 * 1024;
+
+/// Queries, keys or values.
+struct Part {
+  HeadProjection projection;
+  HeadKind kind;
+  unsigned stack = 0;
+  int64_t firstRow = 0; ///< in the stack
 };
 
-std::optional<Region> regionOf(const Request &request) {
-  Region region{findOp<transformer::LinearOp>(request.compute),
-                {},
-                {},
-                findOp<transformer::AppendCacheOp>(request.compute)};
-  if (!region.linear || !region.append)
-    return std::nullopt;
-  region.keyRope = region.append.getKey().getDefiningOp<transformer::RopeOp>();
-  for (auto rope : request.compute->getRegion(0).front().getOps<transformer::RopeOp>())
-    if (rope != region.keyRope)
-      region.queryRope = rope;
-  return region.keyRope && region.queryRope ? std::optional(region) : std::nullopt;
+/// Weights that one product reads, one after the other.
+struct Stack {
+  SmallVector<transformer::LinearOp, 3> linears;
+  int64_t rows = 0;
+  SmallVector<const Part *, 3> parts = {}; ///< by first row; together all rows
+
+  transformer::LinearOp front() const { return linears.front(); }
+  bool canTake(transformer::LinearOp linear) const {
+    auto type = linear.getWeight().getType(), other = front().getWeight().getType();
+    return linear.getInput() == front().getInput() && linear.getScales() == front().getScales() &&
+           type.getFormat() == other.getFormat() && type.getColumns() == other.getColumns();
+  }
+};
+
+struct Region {
+  SmallVector<Part, 3> parts; ///< query, key, value
+  SmallVector<Stack, 3> stacks;
+  transformer::AppendCacheOp append;
+
+  transformer::KVCacheType getCache() { return append.getCache().getType(); }
+  transformer::RopeOp getRope() { return parts.front().projection.rope; }
+};
+
+/// Puts the rows of each part into a stack; false where rows are left over.
+bool stackRows(Region &region) {
+  for (Part &part : region.parts) {
+    transformer::LinearOp linear = part.projection.linear;
+    auto *stack = llvm::find_if(region.stacks, [&](Stack &s) { return s.canTake(linear); });
+    if (stack == region.stacks.end()) {
+      region.stacks.push_back({{linear}, 0});
+      stack = &region.stacks.back();
+    } else if (!llvm::is_contained(stack->linears, linear)) {
+      stack->linears.push_back(linear);
+    }
+    part.stack = stack - region.stacks.begin();
+  }
+  for (auto [number, stack] : llvm::enumerate(region.stacks)) {
+    int64_t used = 0;
+    for (transformer::LinearOp linear : stack.linears) {
+      for (Part &part : region.parts)
+        if (part.projection.linear == linear) {
+          part.firstRow = stack.rows + part.projection.getFirstRow();
+          used += part.projection.getHeads() * part.projection.getDim();
+          stack.parts.push_back(&part);
+        }
+      stack.rows += linear.getWeight().getType().getRows();
+    }
+    llvm::sort(stack.parts, [](auto *a, auto *b) { return a->firstRow < b->firstRow; });
+    if (used != stack.rows)
+      return false;
+  }
+  return true;
+}
+
+/// Reads the region; what it lacks is the reason. The parts stay where they are: stacks point to
+/// them.
+LogicalResult readRegion(const Request &request, Region &region, std::string &reason) {
+  transformer::ComputeOp compute = request.compute;
+  region.append = findOp<transformer::AppendCacheOp>(compute);
+  if (!region.append)
+    return reason = "the region does not append to one cache", failure();
+  if (compute.getNumResults() != 2)
+    return reason = "queries, keys or values are used elsewhere too", failure();
+  auto results = compute.getBody().front().getTerminator()->getOperands();
+  Value query = results[results[0] == region.append.getResult() ? 1 : 0];
+  for (auto [value, kind, name] :
+       {std::tuple(query, HeadKind::Query, "queries"),
+        std::tuple(Value(region.append.getKey()), HeadKind::Key, "keys"),
+        std::tuple(Value(region.append.getValue()), HeadKind::Value, "values")}) {
+    auto projection = traceHeadProjection(value);
+    if (!projection)
+      return reason = llvm::formatv("{0} are no heads of a product", name), failure();
+    region.parts.push_back({*projection, kind});
+  }
+  return success(stackRows(region) || (reason = "rows of a product are not used", false));
+}
+
+/// Whether a rotation is by the positions of the tokens that are appended.
+bool isByPositions(const Request &request, transformer::RopeOp rope,
+                   transformer::AppendCacheOp append) {
+  Value positions = rope.getPositions(), batch = append.getBatch();
+  if (!positions.getDefiningOp()) {
+    positions = outerValue(request.compute, positions);
+    batch = outerValue(request.compute, batch);
+  }
+  auto op = positions ? positions.getDefiningOp<transformer::PositionsOp>() : nullptr;
+  return op && op.getBatch() == batch;
+}
+
+LogicalResult checkRotations(const Request &request, Region &region, std::string &reason) {
+  transformer::RopeOp query = region.parts[0].projection.rope,
+                      key = region.parts[1].projection.rope;
+  if (region.parts[2].projection.rope || bool(query) != bool(key))
+    return reason = "not exactly queries and keys are rotated", failure();
+  if (!query)
+    return success();
+  if (query->getAttrDictionary() != key->getAttrDictionary())
+    return reason = "queries and keys are rotated differently", failure();
+  if (!isByPositions(request, query, region.append) || !isByPositions(request, key, region.append))
+    return reason = "rotations are not by the positions of the batch", failure();
+  return success();
 }
 
 LogicalResult supports(const Request &request, std::string &reason) {
-  auto region = regionOf(request);
-  if (!region)
-    return reason = "the region is not linear, rope of query and key, append_cache", failure();
-  auto rope = region->queryRope;
-  auto cache = region->append.getCache().getType();
-  if (rope.getLayout() != transformer::RopeLayout::Interleaved ||
-      int64_t(rope.getDims().value_or(cache.getDim())) != cache.getDim())
-    return reason = "only interleaved rope over the whole head is there", failure();
-  if (cache.getDim() % interleavedRows)
+  Region region;
+  if (failed(readRegion(request, region, reason)) ||
+      failed(checkRotations(request, region, reason)))
+    return failure();
+  if (region.getCache().getDim() % interleavedRows)
     return reason = "the head dimension is not a multiple of 8", failure();
-  if (rope.getBase() != region->keyRope.getBase() ||
-      rope.getFactors() != region->keyRope.getFactors())
-    return reason = "query and key rotate differently", failure();
-  return canMultiply(region->linear, reason);
+  for (Part &part : region.parts) {
+    HeadProjection &projection = part.projection;
+    if (failed(canMultiply(projection.linear, reason)))
+      return failure();
+    if (projection.getDim() != region.getCache().getDim())
+      return reason = "queries have another head dimension than the cache", failure();
+    transformer::NormOp norm = projection.norm;
+    if (norm && (norm.getKind() != transformer::NormKind::Rms ||
+                 !plainElementType(norm.getWeight().getType())))
+      return reason = "heads are normed by other than an rms norm with a weight of floats",
+             failure();
+  }
+  return success();
 }
 
-/// A tile of D/2 consecutive values of the table for 8 channels: [8, 1], each value in the two
-/// lanes of its pair.
-Value loadAngles(TileBuilder &b, Value table, Value position, Value firstPair) {
-  auto pairs = tileType({interleavedRows, 1}, b.f32(), 0);
-  // As [4, 2, 1] the pair's number moves with the upper lane bits; loading [4, 1, 1] replicates it
-  // over the lowest.
-  Value channels = b.constant(pairs, 0);
-  auto shaped = tile::ReshapeOp::create(b.builder, b.loc, channels,
-                                        ArrayRef<int64_t>{interleavedRows / 2, 2, 1});
-  auto whole = cast<RankedTensorType>(shaped.getType());
-  auto layout = cast<tile::LayoutAttr>(whole.getEncoding()).getReduced(1);
-  auto loaded = RankedTensorType::get({interleavedRows / 2, 1, 1}, b.f32(), layout);
-  Value angles = b.load(table, {firstPair, b.index(0), position}, loaded);
-  Value both = b.broadcast(angles, whole);
-  return tile::ReshapeOp::create(b.builder, b.loc, both, ArrayRef<int64_t>{interleavedRows, 1});
+/// Rows of a head that one block computes: `spans` times `spanRows` neighbouring ones, spans half a
+/// head apart.
+struct Unit {
+  int64_t spans, spanRows;
+  int64_t getRows() const { return spans * spanRows; }
+};
+
+Unit chooseUnit(Region &region) {
+  int64_t dim = region.getCache().getDim(), half = dim / 2;
+  transformer::RopeOp rope = region.getRope();
+  bool hasNorm = llvm::any_of(region.parts, [](Part &part) { return part.projection.norm; });
+  if (hasNorm || (rope && int64_t(rope.getDims().value_or(dim)) != dim))
+    return {1, dim};
+  if (rope && rope.getLayout() == transformer::RopeLayout::Half) {
+    if (half % interleavedRows)
+      return {1, dim};
+    return {2, half % (2 * interleavedRows) ? interleavedRows : 2 * interleavedRows};
+  }
+  for (int64_t groups : {4, 2})
+    if (dim % (groups * interleavedRows) == 0)
+      return {1, groups * interleavedRows};
+  return {1, interleavedRows};
 }
 
-/// (a, b) -> (a cos - b sin, b cos + a sin) for neighbouring lanes.
-Value rotatePairs(TileBuilder &b, Value x, Value cosine, Value sine) {
-  auto type = cast<RankedTensorType>(x.getType());
-  Value channel = b.iota(type.getShape(), 0, 0);
-  auto integers = cast<RankedTensorType>(channel.getType());
-  Value odd = arith::AndIOp::create(b.builder, b.loc, channel, b.constant(integers, 1));
-  Value isEven = arith::CmpIOp::create(b.builder, b.loc, arith::CmpIPredicate::eq, odd,
-                                       b.constant(integers, 0));
-  Value minus = arith::NegFOp::create(b.builder, b.loc, sine);
-  Value signedSine = arith::SelectOp::create(b.builder, b.loc, isEven, minus, sine);
-  Value partner = tile::ExchangeOp::create(b.builder, b.loc, type, x, /*dim=*/0, /*distance=*/1);
-  return b.fma(partner, signedSine, b.mulf(x, cosine));
-}
+/// Views of a kernel and the operands of its launch that they belong to.
+struct Arguments {
+  SmallVector<Type> views;
+  SmallVector<Value> operands;
+
+  /// The number of the operand's first view.
+  unsigned add(Value operand, TypeRange types) {
+    operands.push_back(operand);
+    llvm::append_range(views, types);
+    return views.size() - types.size();
+  }
+};
+
+class Emitter {
+public:
+  Emitter(const Request &request, Region &region, OpBuilder &builder, OpBuilder &kernelBuilder)
+      : request(request), compute(request.compute), region(region), unit(chooseUnit(region)),
+        cache(region.getCache()), builder(builder), b(kernelBuilder, compute->getLoc()) {
+    blockTokens = std::min<int64_t>(64, scratchBytes / (4 * unit.getRows()));
+  }
+
+  Emission emit() {
+    addArguments();
+    int64_t units = 0;
+    for (Stack &stack : region.stacks)
+      units += stack.rows / unit.getRows();
+    MLIRContext *context = builder.getContext();
+    auto kernel = beginKernel(b.builder, request, arguments.views,
+                              {tile::ExtentAttr::get(context, units),
+                               tile::ExtentAttr::get(context, request.rows, blockTokens)});
+    args = kernel.getViews();
+    auto scratchType =
+        tile::ViewType::get(context, {unit.getRows(), blockTokens}, b.f32(), {1, unit.getRows()},
+                            tile::PackedAttr(), tile::Space::Shared);
+    scratch = tile::AllocOp::create(b.builder, b.loc, scratchType);
+    firstToken = b.mul(b.blockId(tile::Axis::Y), blockTokens);
+    lastToken = arith::MinUIOp::create(b.builder, b.loc, b.add(firstToken, blockTokens),
+                                       b.count(request.rows));
+    emitStacks(0, b.blockId(tile::Axis::X));
+    tile::ReturnOp::create(b.builder, b.loc);
+
+    Emission emission{kernel, arguments.operands, resultsInPlace(compute, cacheOperand)};
+    for (const Stack &stack : region.stacks)
+      for (transformer::LinearOp linear : stack.linears) {
+        Cost cost = productCost(linear);
+        emission.cost.weightBytes += cost.weightBytes;
+        emission.cost.operationsPerRow += cost.operationsPerRow;
+        // The activations are read once for a stack.
+        emission.cost.bytesPerRow +=
+            linear == stack.front() ? cost.bytesPerRow : 4 * linear.getWeight().getType().getRows();
+      }
+    return emission;
+  }
+
+private:
+  /// Numbers of views that belong to a stack.
+  struct StackViews {
+    unsigned values, scales, weight;
+  };
+  /// Numbers of views that belong to a part; 0 (the activations) for none.
+  struct PartViews {
+    unsigned bias = 0, norm = 0;
+  };
+
+  Value outer(Value value) { return outerValue(compute, value); }
+
+  void addArguments() {
+    for (auto [number, stack] : llvm::enumerate(region.stacks)) {
+      transformer::LinearOp linear = stack.front();
+      StackViews views{};
+      auto *same = llvm::find_if(ArrayRef(region.stacks).take_front(number), [&](const Stack &s) {
+        return s.front().getInput() == linear.getInput();
+      });
+      if (same != region.stacks.begin() + number) {
+        views = stackViews[same - region.stacks.begin()];
+      } else {
+        SmallVector<Type> types = productViews(linear, request.rows);
+        views.values = arguments.add(outer(linear.getInput()), types[0]);
+        if (linear.getScales())
+          views.scales = arguments.add(outer(linear.getScales()), types[1]);
+      }
+      Value weight = stackWeights(stack);
+      auto type = cast<transformer::WeightType>(weight.getType());
+      views.weight = arguments.add(packWeight(builder, b.loc, weight), packedView(type));
+      stackViews.push_back(views);
+    }
+    for (Part &part : region.parts) {
+      PartViews views;
+      if (Value bias = part.projection.linear.getBias())
+        views.bias =
+            arguments.add(outer(bias), columnView(cast<transformer::WeightType>(bias.getType())));
+      if (transformer::NormOp norm = part.projection.norm)
+        views.norm = arguments.add(outer(norm.getWeight()), columnView(norm.getWeight().getType()));
+      partViews.push_back(views);
+    }
+    MLIRContext *context = builder.getContext();
+    if (transformer::RopeOp rope = region.getRope()) {
+      int64_t dims = rope.getDims().value_or(cache.getDim());
+      table = arguments.add(ropeTable(request, builder, rope, dims),
+                            ropeTableView(context, request.contextTokens, dims));
+    }
+    batch = arguments.add(outer(region.append.getBatch()),
+                          batchViews(context, pagesPerSequence(request, cache)));
+    cacheOperand = arguments.operands.size();
+    pages = arguments.add(outer(region.append.getCache()), cacheViews(cache, request.cachePages));
+    arguments.operands.push_back(outer(region.append.getLayer()));
+    // The result has no operand.
+    int64_t queryRows = region.parts.front().projection.getHeads() * cache.getDim();
+    queries = arguments.views.size();
+    arguments.views.push_back(transposedView(builder.getF32Type(), queryRows, request.rows));
+  }
+
+  /// The weights of a stack, one after the other.
+  Value stackWeights(const Stack &stack) {
+    SmallVector<Value> weights;
+    for (transformer::LinearOp linear : stack.linears)
+      weights.push_back(outer(linear.getWeight()));
+    auto type = cast<transformer::WeightType>(weights.front().getType());
+    if (weights.size() == 1)
+      return weights.front();
+    auto stacked = transformer::WeightType::get(builder.getContext(),
+                                                {stack.rows, type.getColumns()}, type.getFormat());
+    return transformer::ConcatWeightsOp::create(builder, b.loc, stacked, weights);
+  }
+
+  /// The stacks from `number` on; `index` counts their units.
+  void emitStacks(unsigned number, Value index) {
+    int64_t units = region.stacks[number].rows / unit.getRows();
+    if (number + 1 == region.stacks.size())
+      return emitStack(number, index);
+    b.ifLess(
+        index, b.index(units), [&] { emitStack(number, index); },
+        [&] { emitStacks(number + 1, b.sub(index, b.index(units))); });
+  }
+
+  void emitStack(unsigned number, Value index) {
+    int64_t dim = cache.getDim(), unitsPerHead = dim / unit.getRows();
+    Value head = b.div(index, unitsPerHead);
+    // Channels of the unit's spans: from here on, and from half a head further on.
+    Value channel =
+        unitsPerHead == 1 ? b.index(0) : b.mul(b.rem(index, unitsPerHead), unit.spanRows);
+    Value row = b.add(b.mul(head, dim), channel);
+    for (int64_t span = 0; span < unit.spans; ++span)
+      emitSpan(number, b.add(row, span * (dim / 2)), span * unit.spanRows);
+    b.forLoop(firstToken, lastToken, 1,
+              [&](Value token) { emitParts(region.stacks[number].parts, head, channel, token); });
+  }
+
+  /// The products of neighbouring rows for all tokens of the block, into scratch.
+  void emitSpan(unsigned number, Value firstRow, int64_t scratchRow) {
+    const StackViews &views = stackViews[number];
+    transformer::LinearOp linear = region.stacks[number].front();
+    ProductInput input{args[views.values], linear.getScales() ? Value(args[views.scales]) : Value(),
+                       linear.getWeight().getType().getColumns()};
+    int64_t groups = unit.spanRows / interleavedRows;
+    forTokens(b, firstToken, lastToken, tileTokens, [&](Value token, int64_t tokens) {
+      Value column = b.sub(token, firstToken);
+      auto emitRows = [&](Value group, int64_t rowGroups) {
+        Value row = b.mul(group, interleavedRows);
+        SmallVector<Value> sums = emitProducts(b, input, Value(args[views.weight]),
+                                               b.add(firstRow, row), rowGroups, token, tokens);
+        for (auto [i, tile] : llvm::enumerate(sums))
+          b.store(tile, scratch, {b.add(row, scratchRow + int64_t(i) * interleavedRows), column});
+      };
+      int64_t atOnce = std::min(tilesAtOnce(tokens), groups), whole = groups / atOnce * atOnce;
+      b.forLoop(b.index(0), b.index(whole), atOnce, [&](Value group) { emitRows(group, atOnce); });
+      if (whole < groups)
+        emitRows(b.index(whole), groups - whole);
+    });
+  }
+
+  /// What becomes of the unit for one token: that of the part which its head, a number in the
+  /// stack, belongs to.
+  void emitParts(ArrayRef<const Part *> parts, Value head, Value channel, Value token) {
+    const Part &part = *parts.front();
+    int64_t firstHead = part.firstRow / cache.getDim();
+    auto emitThis = [&] { emitPart(part, b.sub(head, b.index(firstHead)), channel, token); };
+    if (parts.size() == 1)
+      return emitThis();
+    b.ifLess(head, b.index(firstHead + part.projection.getHeads()), emitThis,
+             [&] { emitParts(parts.drop_front(), head, channel, token); });
+  }
+
+  void emitPart(const Part &part, Value head, Value channel, Value token) {
+    const HeadProjection &projection = part.projection;
+    const PartViews &views = partViews[&part - region.parts.begin()];
+    int64_t dim = cache.getDim();
+    bool isQuery = part.kind == HeadKind::Query;
+    HeadInput input{scratch, b.sub(token, firstToken)};
+    if (views.bias) {
+      input.bias = args[views.bias];
+      input.biasRow = b.add(b.mul(head, dim), projection.getFirstRow());
+    }
+    if (transformer::NormOp norm = projection.norm) {
+      input.normScale =
+          emitHeadNorm(b, input, b.index(0), dim, norm.getEpsilon().convertToDouble());
+      input.normWeight = args[views.norm];
+    }
+    HeadOutput output{part.kind, args[isQuery ? queries : pages + (part.kind == HeadKind::Value)],
+                      head, dim};
+    if (isQuery)
+      output.token = token;
+    else
+      output.place = readPlace(b, ValueRange(args).slice(batch, 3), token, cache.getPage());
+    std::optional<HeadRotation> rotation;
+    if (transformer::RopeOp rope = projection.rope) {
+      Value position = isQuery ? b.readIndex(args[batch], {token}) : output.place.position;
+      rotation = {args[table], position, int64_t(rope.getDims().value_or(dim)),
+                  rope.getLayout() == transformer::RopeLayout::Half};
+    }
+    if (unit.getRows() == dim)
+      return emitHead(b, input, output, rotation, b.index(0));
+    if (rotation)
+      return emitHeadRotation(b, input, output, *rotation, b.index(0), channel, unit.spanRows,
+                              unit.spanRows);
+    for (int64_t span = 0; span < unit.spans; ++span)
+      emitHeadCopy(b, input, output, b.index(span * unit.spanRows),
+                   b.add(channel, span * (dim / 2)), unit.spanRows);
+  }
+
+  const Request &request;
+  transformer::ComputeOp compute;
+  Region &region;
+  Unit unit;
+  transformer::KVCacheType cache;
+  OpBuilder &builder; ///< where the launch will be
+  TileBuilder b;      ///< inside of the kernel
+  int64_t blockTokens;
+
+  Arguments arguments;
+  SmallVector<StackViews, 3> stackViews;
+  SmallVector<PartViews, 3> partViews;
+  unsigned table = 0, batch = 0, pages = 0, queries = 0; ///< numbers of views
+  int64_t cacheOperand = 0;
+
+  Block::BlockArgListType args;
+  Value scratch; ///< [rows of the unit, tokens of the block] float32
+  Value firstToken, lastToken;
+};
 
 Emission emit(const Request &request, OpBuilder &builder, OpBuilder &kernelBuilder) {
-  Region region = *regionOf(request);
-  transformer::ComputeOp compute = request.compute;
-  MLIRContext *context = builder.getContext();
-  auto cache = region.append.getCache().getType();
-  auto weight = region.linear.getWeight().getType();
-  int64_t dim = cache.getDim(), keyRows = cache.getHeads() * dim,
-          queryRows = weight.getRows() - 2 * keyRows;
-
-  SmallVector<Type> views = productViews(region.linear, request.rows);
-  views.push_back(packedView(weight));
-  unsigned tableView = views.size();
-  views.push_back(ropeTableView(context, request.contextTokens, dim));
-  llvm::append_range(views, batchViews(context, pagesPerSequence(request, cache)));
-  llvm::append_range(views, cacheViews(cache, request.cachePages));
-  views.push_back(transposedView(builder.getF32Type(), queryRows, request.rows));
-  int64_t groups = weight.getRows() / interleavedRows;
-  constexpr int64_t blockTokens = 64;
-  auto kernel =
-      beginKernel(kernelBuilder, request, views,
-                  {tile::ExtentAttr::get(context, llvm::divideCeil(groups, rowGroupsPerBlock)),
-                   tile::ExtentAttr::get(context, request.rows, blockTokens)});
-  auto args = kernel.getViews();
-  bool isQuantized = bool(region.linear.getScales());
-  ProductInput input{args[0], isQuantized ? Value(args[1]) : Value(), weight.getColumns()};
-  Value weights = args[tableView - 1], angles = args[tableView];
-  ValueRange batch = ValueRange(args).slice(tableView + 1, 3);
-  Value keys = args[tableView + 4], values = args[tableView + 5], queries = args[tableView + 6];
-
-  TileBuilder b(kernelBuilder, compute.getLoc());
-  auto clamp = [&](Value end, Value limit) -> Value {
-    return arith::MinUIOp::create(b.builder, b.loc, end, limit);
-  };
-  Value firstGroup = b.mul(b.blockId(tile::Axis::X), rowGroupsPerBlock);
-  Value firstToken = b.mul(b.blockId(tile::Axis::Y), blockTokens);
-  Value lastGroup = clamp(b.add(firstGroup, rowGroupsPerBlock), b.index(groups));
-  Value lastToken = clamp(b.add(firstToken, blockTokens), b.count(request.rows));
-  b.forLoop(firstGroup, lastGroup, 1, [&](Value group) {
-    Value row = b.mul(group, interleavedRows);
-    b.forLoop(firstToken, lastToken, 1, [&](Value token) {
-      Value sums = emitProducts(b, input, weights, row, 1, token, 1)[0];
-      TokenPlace place = readPlace(b, batch, token, cache.getPage());
-      Value channel = b.rem(row, dim), pair = b.div(channel, 2);
-      auto rotated = [&] {
-        // Sines are the same view, dim/2 further.
-        Value firstSine = b.add(pair, dim / 2);
-        Value cosine = loadAngles(b, angles, place.position, pair),
-              sine = loadAngles(b, angles, place.position, firstSine);
-        return rotatePairs(b, sums, cosine, sine);
-      };
-      b.ifLess(
-          row, b.index(queryRows), [&] { b.store(rotated(), queries, {row, token}); },
-          [&] {
-            Value keyRow = b.sub(row, b.index(queryRows));
-            b.ifLess(
-                keyRow, b.index(keyRows),
-                [&] {
-                  b.store(b.fromF32(rotated(), cache.getFormat()), keys,
-                          {place.page, b.div(keyRow, dim), channel, place.slot});
-                },
-                [&] {
-                  Value valueRow = b.sub(keyRow, b.index(keyRows));
-                  Value across =
-                      tile::TransposeOp::create(b.builder, b.loc, sums, ArrayRef<int64_t>{1, 0});
-                  b.store(b.fromF32(across, cache.getFormat()), values,
-                          {place.page, b.div(valueRow, dim), place.slot, channel});
-                });
-          });
-    });
-  });
-  tile::ReturnOp::create(kernelBuilder, compute.getLoc());
-
-  Emission emission{kernel};
-  emission.operands.push_back(outerValue(compute, region.linear.getInput()));
-  if (isQuantized)
-    emission.operands.push_back(outerValue(compute, region.linear.getScales()));
-  emission.operands.push_back(
-      packWeight(builder, compute.getLoc(), outerValue(compute, region.linear.getWeight())));
-  emission.operands.push_back(ropeTable(request, builder, region.queryRope, dim));
-  emission.operands.push_back(outerValue(compute, region.append.getBatch()));
-  int64_t cacheOperand = emission.operands.size();
-  emission.operands.push_back(outerValue(compute, region.append.getCache()));
-  emission.operands.push_back(outerValue(compute, region.append.getLayer()));
-  emission.inPlace = resultsInPlace(compute, cacheOperand);
-  emission.cost = productCost(region.linear);
-  return emission;
+  Region region;
+  std::string reason;
+  LogicalResult isRead = readRegion(request, region, reason);
+  assert(succeeded(isRead) && "only called for regions that are supported");
+  (void)isRead;
+  return Emitter(request, region, builder, kernelBuilder).emit();
 }
 
 } // namespace

@@ -4,6 +4,8 @@
 //
 //===--------------------------------------------------------------------------------------------===//
 
+#include "ingot/Kernels/ElementwiseOps.h"
+#include "mlir/IR/IRMapping.h"
 #include "passes/Fuse/Passes.h"
 #include "passes/Fuse/Regions.h"
 
@@ -23,16 +25,54 @@ StringRef familyOf(Operation *op) {
       .Case([](transformer::EmbeddingOp) { return "Embedding"; })
       .Case([](transformer::SelectRowsOp) { return "SelectRows"; })
       .Case([](transformer::NormOp norm) {
-        return norm.getKind() == transformer::NormKind::Rms ? "RmsNorm" : "";
+        return norm.getKind() == transformer::NormKind::Rms ? "RmsNorm" : "LayerNorm";
       })
       .Case([](transformer::QuantizeOp) { return "Quantize"; })
       .Case([](transformer::LinearOp) { return "Linear"; })
       .Case([](transformer::RopeOp) { return "Rope"; })
       .Case([](transformer::AppendCacheOp) { return "AppendCache"; })
       .Case([](transformer::CachedAttentionOp) { return "PagedAttention"; })
-      .Case([](transformer::ActivationOp) { return "ActivationMultiply"; })
-      .Case([](arith::AddFOp) { return "Add"; })
-      .Default(StringRef());
+      .Default([](Operation *op) { return kernels::isElementwise(op) ? "Elementwise" : ""; });
+}
+
+/// The elementwise op that computes `value`, which nothing but `user` reads, in its block.
+Operation *findFeeder(Value value, Operation *user) {
+  Operation *op = value.getDefiningOp();
+  bool feeds = op && kernels::isElementwise(op) && op->getBlock() == user->getBlock() &&
+               llvm::all_of(op->getUsers(), [&](Operation *other) { return other == user; });
+  return feeds ? op : nullptr;
+}
+
+/// Whether an op belongs to the tree of another one.
+bool isFeeder(Operation *op) {
+  return op->getNumResults() == 1 && !op->use_empty() &&
+         kernels::isElementwise(*op->user_begin()) &&
+         findFeeder(op->getResult(0), *op->user_begin());
+}
+
+/// The tree of elementwise ops below `root`. Numbers that it repeats become its own.
+SmallVector<Operation *> collectTree(Operation *root) {
+  llvm::SetVector<Operation *> tree;
+  tree.insert(root);
+  for (size_t i = 0; i < tree.size(); ++i)
+    for (Value operand : tree[i]->getOperands())
+      if (Operation *feeder = findFeeder(operand, tree[i]))
+        tree.insert(feeder);
+  // Ahead of all others; sizes of a splat may come from anywhere before its first use.
+  for (Operation *op : llvm::to_vector(tree))
+    for (OpOperand &operand : op->getOpOperands())
+      if (kernels::getRepeatedNumber(operand.get())) {
+        auto splat = operand.get().getDefiningOp<tensor::SplatOp>();
+        OpBuilder builder(op);
+        IRMapping mapping;
+        tree.insert(builder.clone(*splat.getInput().getDefiningOp(), mapping));
+        Operation *clone = builder.clone(*splat, mapping);
+        tree.insert(clone);
+        operand.set(clone->getResult(0));
+        if (splat->use_empty())
+          splat->erase();
+      }
+  return tree.takeVector();
 }
 
 struct FormRegions : fuse::impl::FormRegionsBase<FormRegions> {
@@ -44,12 +84,9 @@ struct FormRegions : fuse::impl::FormRegionsBase<FormRegions> {
     getOperation().walk<WalkOrder::PreOrder>([&](Operation *op) {
       if (isa<transformer::ComputeOp>(op))
         return WalkResult::skip();
-      // A multiplication belongs to the activation that it is the only use of.
-      bool isTaken = isa<arith::MulFOp>(op) && llvm::any_of(op->getOperands(), [&](Value operand) {
-                       auto activation = operand.getDefiningOp<transformer::ActivationOp>();
-                       return activation && fuse::onlyUser<arith::MulFOp>(activation) == op;
-                     });
-      if (fuse::needsKernel(op) && !isTaken)
+      bool isRepeatedNumber =
+          op->getNumResults() == 1 && kernels::getRepeatedNumber(op->getResult(0));
+      if (fuse::needsKernel(op) && !isRepeatedNumber && !isFeeder(op))
         ops.push_back(op);
       return WalkResult::advance();
     });
@@ -66,10 +103,9 @@ private:
       remark::missed(loc, opts) << remark::reason("no kernel family computes {0}", name);
       return;
     }
-    SmallVector<Operation *, 2> group{op};
-    if (isa<transformer::ActivationOp>(op))
-      if (auto multiply = fuse::onlyUser<arith::MulFOp>(op))
-        group.push_back(multiply);
+    SmallVector<Operation *> group{op};
+    if (kernels::isElementwise(op))
+      group = collectTree(op);
     std::string reason;
     if (failed(fuse::formRegion(family, group, reason))) {
       remark::missed(loc, opts) << remark::reason("{0}", reason);

@@ -20,24 +20,24 @@ defvar regionsStatistic = Statistic<"numRegions", "regions", "Compute regions th
 def FuseProjections : FusePass<"ingot-fuse-projections"> {
   let summary = "Compute queries, keys and values of a layer together";
   let description = [{
-    The products of one input that give queries, keys and values become one product with their stacked weights. It goes
-    into a region of the family LinearRopeAppendCache together with the rotation of queries and keys and with
-    `append_cache`, so that keys and values reach the cache without a detour.
+    The products that give queries, keys and values go into a region of the family LinearRopeAppendCache, together with
+    what follows them: biases, split into heads, an rms norm over each head, the rotation of queries and keys, and
+    `append_cache`, so that keys and values reach the cache without a detour. A product may also hold several of the
+    three as columns. The kernel stacks weights of equal format.
 
     ```mlir
     %q = transformer.linear %x, %wq ; %k = transformer.linear %x, %wk ; %v = transformer.linear %x, %wv
     %r = transformer.rope interleaved %q, %positions ; %s = transformer.rope interleaved %k, %positions
     %c = transformer.append_cache %cache[%layer], %s, %v, %batch
     // becomes
-    %w = transformer.concat_weights %wq, %wk, %wv
-    %r, %c = transformer.compute "LinearRopeAppendCache" (%a = %x, %m = %w, %b = %batch, ...) -> (...) {
-      %y = transformer.linear %a, %m      // then slices of %y, rope of two of them, append_cache
+    %r, %c = transformer.compute "LinearRopeAppendCache" (%a = %x, %m = %wq, %n = %wk, %o = %wv, ...) -> (...) {
+      ... // the same ops
     }
     ```
 
-    Assumes packed tokens. An `append_cache` keeps its ops, with a remark that says why, where the products have
-    different inputs, where the weights differ in format or columns, where one has a bias, where something else uses
-    what is between, and where the family says no (layouts of rope, sizes of heads). Linear in the number of ops.
+    Assumes packed tokens. An `append_cache` keeps its ops, with a remark that says why, where no attention of the same
+    tokens reads it, where something else uses what is between, and where the family says no (rotations that differ or
+    are not by the batch's positions, sizes of heads). Linear in the number of ops.
   }];
   let statistics = [regionsStatistic];
 }
@@ -62,10 +62,28 @@ def FuseGatedFeedForward : FusePass<"ingot-fuse-gated-feed-forward"> {
   let statistics = [regionsStatistic];
 }
 
+def FuseActivation : FusePass<"ingot-fuse-activation"> {
+  let summary = "Activate a product while it is computed";
+  let description = [{
+    An activation of a `transformer.linear` that nothing else reads goes into one region with it, of the family
+    LinearActivation: the feed-forward of models without a gate. Runs after the gated one.
+
+    ```mlir
+    %p = transformer.linear %x, %w bias %b ; %y = transformer.activation gelu %p
+    // becomes
+    %y = transformer.compute "LinearActivation" (%i = %x, %m = %w, %c = %b) -> (tensor<?x96xf32>) { ... }
+    ```
+
+    Both stay, with a remark, where something else uses the product. Linear in the number of ops.
+  }];
+  let statistics = [regionsStatistic];
+}
+
 def FuseNorm : FusePass<"ingot-fuse-norm"> {
   let summary = "Quantize the result of a norm while it is computed";
   let description = [{
-    An rms norm whose only use is `transformer.quantize` goes into one region with it, of the family RmsNormQuantize.
+    A norm whose only use is `transformer.quantize` goes into one region with it, of the family RmsNormQuantize or
+    LayerNormQuantize.
 
     ```mlir
     %n = transformer.norm rms %x, %w {epsilon = 1.0e-5 : f32} ; %v, %s = transformer.quantize %n
@@ -101,8 +119,9 @@ def FormRegions : FusePass<"ingot-form-regions"> {
   let summary = "Give every op that stands alone a compute region";
   let description = [{
     Each op that computes on activations becomes a region of the family that serves it alone: Embedding, SelectRows,
-    RmsNorm, Quantize, Linear, Rope, AppendCache, PagedAttention, Add. An activation goes together with the
-    multiplication that is its only use (ActivationMultiply).
+    RmsNorm, LayerNorm, Quantize, Linear, Rope, AppendCache, PagedAttention. Ops that act on each number alone (sums,
+    products, activations, `math.tanh`, ...) go together with those that only they read (Elementwise); numbers that they
+    repeat by `tensor.splat` become the region's own.
 
     ```mlir
     %y = transformer.linear %x, %w : tensor<?x64xf32>, !transformer.weight<[96, 64], q4_1> -> tensor<?x96xf32>

@@ -26,7 +26,7 @@ func.func @families(%ids: tensor<?xi32>, %rows: tensor<?xi32>, %t: !transformer.
   // CHECK: transformer.compute "SelectRows"
   // CHECK: transformer.compute "RmsNorm"
   // CHECK: transformer.compute "Quantize"
-  // CHECK: transformer.compute "Add"
+  // CHECK: transformer.compute "Elementwise"
   %e = transformer.embedding %ids, %t : tensor<?xi32>, !transformer.weight<[100, 64], q8_0> -> !x
   %r = transformer.select_rows %e, %rows : !x, tensor<?xi32> -> !x
   %n = transformer.norm rms %r, %g {epsilon = 1.0e-5 : f32} : !x, !norm
@@ -55,10 +55,10 @@ func.func @attend(%x: !x, %k: !k, %batch: !transformer.ragged, %cache: !cache, %
   return %y, %c : !x, !cache
 }
 
-// A multiplication goes with the activation that it is the only use of.
+// Ops on single numbers go together with those that only they read.
 // CHECK-LABEL: func.func @gate
 func.func @gate(%g: !x, %u: !x) -> !x {
-  // CHECK: transformer.compute "ActivationMultiply"
+  // CHECK: transformer.compute "Elementwise"
   // CHECK-NEXT: transformer.activation
   // CHECK-NEXT: arith.mulf
   // CHECK-NEXT: transformer.yield
@@ -67,12 +67,34 @@ func.func @gate(%g: !x, %u: !x) -> !x {
   return %m : !x
 }
 
+// Numbers that are repeated become the region's own: a soft-cap.
+// CHECK-LABEL: func.func @cap
+// CHECK-SAME: (%[[X:.*]]: tensor<?x64xf32>)
+func.func @cap(%x: !x) -> !x {
+  // CHECK: %[[N:.*]] = tensor.dim %[[X]]
+  // CHECK: transformer.compute "Elementwise" ({{.*}} = %[[N]] : index, {{.*}} = %[[X]] : tensor<?x64xf32>
+  // CHECK: %[[S:.*]] = tensor.splat
+  // CHECK: arith.divf %{{.*}}, %[[S]]
+  // CHECK: math.tanh
+  // CHECK: arith.mulf
+  // CHECK: transformer.yield
+  // CHECK-NOT: transformer.compute
+  %c0 = arith.constant 0 : index
+  %n = tensor.dim %x, %c0 : !x
+  %f = arith.constant 30.0 : f32
+  %s = tensor.splat %f[%n] : !x
+  %d = arith.divf %x, %s : !x
+  %t = math.tanh %d : !x
+  %y = arith.mulf %t, %s : !x
+  return %y : !x
+}
+
 // What is in a region stays.
 // CHECK-LABEL: func.func @formed
 func.func @formed(%g: !x) -> !x {
   // CHECK-COUNT-1: transformer.compute
   // CHECK-NOT: transformer.compute
-  %y = transformer.compute "ActivationMultiply" (%i = %g : !x) -> (!x) {
+  %y = transformer.compute "Elementwise" (%i = %g : !x) -> (!x) {
     %a = transformer.activation silu %i : !x
     transformer.yield %a : !x
   }

@@ -33,8 +33,8 @@ func.func @family(%x: tensor<?x64xf32>) -> tensor<?x64xf32> {
 
 // A family that exists, and says no.
 func.func @region(%x: tensor<?x4x16xf32>) -> tensor<?x4x16xf32> {
-  // expected-error@below {{'transformer.compute' op has no kernel: the region has no activation of rank 2}}
-  %y = transformer.compute "ActivationMultiply" (%i = %x : tensor<?x4x16xf32>) -> (tensor<?x4x16xf32>) {
+  // expected-error@below {{'transformer.compute' op has no kernel: only rank 2 is packed}}
+  %y = transformer.compute "Elementwise" (%i = %x : tensor<?x4x16xf32>) -> (tensor<?x4x16xf32>) {
     %a = transformer.activation gelu %i : tensor<?x4x16xf32>
     transformer.yield %a : tensor<?x4x16xf32>
   }

@@ -1,7 +1,8 @@
 // RUN: ingot-opt %s --ingot-select-kernels="max-context=64 max-sequences=2" | FileCheck %s
 
 !w = !transformer.weight<[64, 64], q4_1>
-!qkv = !transformer.weight<[96, 64], q4_1>
+!wk = !transformer.weight<[16, 64], q8_0>
+!wv = !transformer.weight<[16, 64], q4_1>
 !cache = !transformer.kv_cache<layers = 2, heads = 1, dim = 16, format = f16, page = 16>
 
 // Equal regions share one kernel, and every weight that is decoded gets a packing.
@@ -52,27 +53,31 @@ func.func @outputs(%x: tensor<?x64xf32>, %rows: tensor<?xi32>, %g: !transformer.
   return %q, %s : tensor<?x64xi8>, tensor<?x2xf32>
 }
 
-// The cache is threaded in place; keys, values and queries come from one launch.
+// The cache is threaded in place; keys, values and queries come from one launch. Weights of one format are stacked, others
+// beside them; a bias stays apart.
 // CHECK-LABEL: func.func @attend
-func.func @attend(%x: tensor<?x64xf32>, %batch: !transformer.ragged, %cache: !cache, %layer: index, %w: !qkv) -> (tensor<?x4x16xf32>, !cache) {
+// CHECK-SAME: %[[WQ:[^:]*]]: !transformer.weight<[64, 64], q4_1>, %[[WK:[^:]*]]: !transformer.weight<[16, 64], q8_0>, %[[WV:[^:]*]]: !transformer.weight<[16, 64], q4_1>, %[[BIAS:[^:]*]]: !transformer.weight<[16], f32>)
+func.func @attend(%x: tensor<?x64xf32>, %batch: !transformer.ragged, %cache: !cache, %layer: index, %wq: !w, %wk: !wk, %wv: !wv, %bias: !transformer.weight<[16], f32>) -> (tensor<?x4x16xf32>, !cache) {
+  // CHECK: %[[S:.*]] = transformer.concat_weights %[[WQ]], %[[WV]] : {{.*}} -> <[80, 64], q4_1>
+  // CHECK: %[[P:.*]] = transformer.pack_weight %[[S]]
+  // CHECK: %[[R:.*]] = transformer.pack_weight %[[WK]]
   // CHECK: %[[T:.*]] = transformer.rope_table {{.*}} : <[64, 16], f32>
-  // CHECK: tile.launch @LinearRopeAppendCache_96x64_q4_1(%{{.*}}, %{{.*}}, %[[T]], %{{.*}}, %[[C:.*]], %{{.*}}) in_place [-1, 4]
+  // CHECK: tile.launch @LinearRopeAppendCache_64x64_q4_1_16x64_q8_0_16x64_q4_1(%{{.*}}, %[[P]], %[[R]], %[[BIAS]], %[[T]], %{{.*}}, %[[C:.*]], %{{.*}}) in_place [-1, 6]
   // CHECK: tile.launch @PagedAttention(
-  %q, %c = transformer.compute "LinearRopeAppendCache" (%i = %x : tensor<?x64xf32>, %m = %w : !qkv, %b = %batch : !transformer.ragged, %k = %cache : !cache, %l = %layer : index) -> (tensor<?x4x16xf32>, !cache) {
-    %y = transformer.linear %i, %m : tensor<?x64xf32>, !qkv -> tensor<?x96xf32>
-    %c0 = arith.constant 0 : index
-    %t = tensor.dim %y, %c0 : tensor<?x96xf32>
-    %q0 = tensor.extract_slice %y[0, 0] [%t, 64] [1, 1] : tensor<?x96xf32> to tensor<?x64xf32>
-    %k0 = tensor.extract_slice %y[0, 64] [%t, 16] [1, 1] : tensor<?x96xf32> to tensor<?x16xf32>
-    %v0 = tensor.extract_slice %y[0, 80] [%t, 16] [1, 1] : tensor<?x96xf32> to tensor<?x16xf32>
-    %q1 = tensor.expand_shape %q0 [[0], [1, 2]] output_shape [%t, 4, 16] : tensor<?x64xf32> into tensor<?x4x16xf32>
-    %k1 = tensor.expand_shape %k0 [[0], [1, 2]] output_shape [%t, 1, 16] : tensor<?x16xf32> into tensor<?x1x16xf32>
-    %v1 = tensor.expand_shape %v0 [[0], [1, 2]] output_shape [%t, 1, 16] : tensor<?x16xf32> into tensor<?x1x16xf32>
-    %p = transformer.positions %b : tensor<?xi32>
-    %q2 = transformer.rope interleaved %q1, %p {base = 1.0e4 : f64} : tensor<?x4x16xf32>, tensor<?xi32>
-    %k2 = transformer.rope interleaved %k1, %p {base = 1.0e4 : f64} : tensor<?x1x16xf32>, tensor<?xi32>
-    %n = transformer.append_cache %k[%l], %k2, %v1, %b : !cache, tensor<?x1x16xf32>
-    transformer.yield %q2, %n : tensor<?x4x16xf32>, !cache
+  %p = transformer.positions %batch : tensor<?xi32>
+  %zero = arith.constant 0 : index
+  %t = tensor.dim %x, %zero : tensor<?x64xf32>
+  %q, %c = transformer.compute "LinearRopeAppendCache" (%i = %x : tensor<?x64xf32>, %m = %wq : !w, %n = %t : index, %o = %p : tensor<?xi32>, %u = %wk : !wk, %d = %bias : !transformer.weight<[16], f32>, %v = %wv : !wv, %k = %cache : !cache, %l = %layer : index, %b = %batch : !transformer.ragged) -> (tensor<?x4x16xf32>, !cache) {
+    %q0 = transformer.linear %i, %m : tensor<?x64xf32>, !w -> tensor<?x64xf32>
+    %q1 = tensor.expand_shape %q0 [[0], [1, 2]] output_shape [%n, 4, 16] : tensor<?x64xf32> into tensor<?x4x16xf32>
+    %q2 = transformer.rope interleaved %q1, %o {base = 1.0e4 : f64} : tensor<?x4x16xf32>, tensor<?xi32>
+    %k0 = transformer.linear %i, %u bias %d : tensor<?x64xf32>, !wk bias !transformer.weight<[16], f32> -> tensor<?x16xf32>
+    %k1 = tensor.expand_shape %k0 [[0], [1, 2]] output_shape [%n, 1, 16] : tensor<?x16xf32> into tensor<?x1x16xf32>
+    %k2 = transformer.rope interleaved %k1, %o {base = 1.0e4 : f64} : tensor<?x1x16xf32>, tensor<?xi32>
+    %v0 = transformer.linear %i, %v : tensor<?x64xf32>, !wv -> tensor<?x16xf32>
+    %v1 = tensor.expand_shape %v0 [[0], [1, 2]] output_shape [%n, 1, 16] : tensor<?x16xf32> into tensor<?x1x16xf32>
+    %e = transformer.append_cache %k[%l], %k2, %v1, %b : !cache, tensor<?x1x16xf32>
+    transformer.yield %q2, %e : tensor<?x4x16xf32>, !cache
   }
   %y = transformer.compute "PagedAttention" (%i = %q : tensor<?x4x16xf32>, %b = %batch : !transformer.ragged, %k = %c : !cache, %l = %layer : index) -> (tensor<?x4x16xf32>) {
     %a = transformer.cached_attention %i, %k[%l], %b {scale = 0.25 : f32} : tensor<?x4x16xf32>, !cache
