@@ -1,7 +1,8 @@
-//===- Norm.cpp - Root mean square norm, and activations as 8-bit integers --------------------------===//
+//===- Norm.cpp - Norms over channels, and activations as 8-bit integers ----------------------------===//
 //
 // One block a row. A row of a model's width fits the first-level cache, so it is read twice: once
-// for the sum of squares, once to scale it, and where the region says so to quantise it. The sum
+// for the sum of squares, once to scale it, and where the region says so to quantise it. A layer
+// norm reads it once more before, for the mean, and takes squares of the distance to it. A sum
 // goes through 8 lanes and the registers of one tile in an order that depends on the width alone;
 // the same row gives the same bits in every step.
 //
@@ -26,7 +27,7 @@ constexpr int64_t quantizedBlock = 32;
 
 struct NormRegion {
   transformer::NormOp norm;         ///< null for Quantize
-  transformer::QuantizeOp quantize; ///< null for RmsNorm
+  transformer::QuantizeOp quantize; ///< null for the norms alone
   Value input() { return norm ? norm.getInput() : quantize.getInput(); }
 };
 
@@ -35,39 +36,83 @@ NormRegion regionOf(const Request &request) {
           findOp<transformer::QuantizeOp>(request.compute)};
 }
 
-template <bool hasNorm, bool hasQuantize>
-LogicalResult supports(const Request &request, std::string &reason) {
+/// `kind`: none for Quantize.
+LogicalResult supports(const Request &request, std::optional<transformer::NormKind> kind,
+                       bool hasQuantize, std::string &reason) {
   NormRegion region = regionOf(request);
-  if (bool(region.norm) != hasNorm || bool(region.quantize) != hasQuantize)
+  bool hasNorm = kind.has_value();
+  if (bool(region.norm) != hasNorm || bool(region.quantize) != hasQuantize ||
+      (hasNorm && region.norm.getKind() != *kind))
     return reason = "the region's ops are not those of the family", failure();
   auto type = cast<RankedTensorType>(region.input().getType());
   if (type.getRank() != 2)
     return reason = "only rank 2 is packed", failure();
-  if (hasNorm && region.norm.getKind() != transformer::NormKind::Rms)
-    return reason = "only kind rms is there", failure();
   if (hasNorm && !plainElementType(region.norm.getWeight().getType()))
     return reason = "the norm's weight is not a float format", failure();
+  if (hasNorm && region.norm.getBias() && !plainElementType(region.norm.getBias().getType()))
+    return reason = "the norm's bias is not a float format", failure();
   if (hasQuantize && region.quantize.getScales().getType().getShape().back() * quantizedBlock !=
                          type.getDimSize(1))
     return reason = "only blocks of 32 are quantised", failure();
   return success();
 }
 
-/// 1 / sqrt(mean of squares + epsilon) of a row, in every lane of a [1, 1] tile.
-Value inverseRootMeanSquare(TileBuilder &b, Value view, Value row, int64_t columns,
-                            double epsilon) {
+/// Mean over a row of what `add` adds up from its tiles, in every lane of a [1, 1] tile.
+Value meanOf(TileBuilder &b, Value view, Value row, int64_t columns,
+             llvm::function_ref<Value(Value column, Value x, Value sum)> add) {
   auto type = tileType({1, tileColumns}, b.f32(), 1);
   bool masked = columns % tileColumns;
-  Value zero = b.constant(type, 0);
-  Value squares =
-      b.forLoop(b.index(0), b.index(columns), tileColumns, {zero}, [&](Value column, auto carried) {
-        Value x = b.load(view, {row, column}, type, masked);
-        return SmallVector<Value>{b.fma(x, x, carried[0])};
-      })[0];
-  Value sum = b.reduce(tile::ReduceKind::Add, squares, 1);
-  auto one = cast<RankedTensorType>(sum.getType());
-  Value mean = b.addf(b.divf(sum, b.constant(one, columns)), b.constant(one, epsilon));
-  return b.divf(b.constant(one, 1), math::SqrtOp::create(b.builder, b.loc, mean));
+  Value sums = b.forLoop(b.index(0), b.index(columns), tileColumns, {b.constant(type, 0)},
+                         [&](Value column, auto carried) {
+                           Value x = b.load(view, {row, column}, type, masked);
+                           return SmallVector<Value>{add(column, x, carried[0])};
+                         })[0];
+  Value sum = b.reduce(tile::ReduceKind::Add, sums, 1);
+  return b.divf(sum, b.constant(cast<RankedTensorType>(sum.getType()), columns));
+}
+
+/// 1 / sqrt(square + epsilon).
+Value inverseRoot(TileBuilder &b, Value square, double epsilon) {
+  auto one = cast<RankedTensorType>(square.getType());
+  Value shifted = b.addf(square, b.constant(one, epsilon));
+  return b.divf(b.constant(one, 1), math::SqrtOp::create(b.builder, b.loc, shifted));
+}
+
+/// `x`, or 0 in the columns of a tile that are behind the row's last.
+Value keepColumns(TileBuilder &b, Value x, Value column, int64_t columns) {
+  auto type = cast<RankedTensorType>(x.getType());
+  if (columns % tileColumns == 0)
+    return x;
+  Value offsets = b.iota(type.getShape(), 1, 1);
+  auto integers = cast<RankedTensorType>(offsets.getType());
+  Value left = b.splat(b.toI32(b.sub(b.index(columns), column)), integers);
+  Value isInside =
+      arith::CmpIOp::create(b.builder, b.loc, arith::CmpIPredicate::slt, offsets, left);
+  return arith::SelectOp::create(b.builder, b.loc, isInside, x, b.constant(type, 0));
+}
+
+/// What a row is normed with: y = (x - mean) * scale, without a mean y = x * scale.
+struct Statistics {
+  Value mean, scale;
+};
+
+Statistics emitStatistics(TileBuilder &b, transformer::NormOp norm, Value view, Value row,
+                          int64_t columns) {
+  double epsilon = norm.getEpsilon().convertToDouble();
+  auto type = tileType({1, tileColumns}, b.f32(), 1);
+  if (norm.getKind() == transformer::NormKind::Rms) {
+    Value square =
+        meanOf(b, view, row, columns, [&](Value, Value x, Value sum) { return b.fma(x, x, sum); });
+    return {{}, b.broadcast(inverseRoot(b, square, epsilon), type)};
+  }
+  Value mean = b.broadcast(
+      meanOf(b, view, row, columns, [&](Value, Value x, Value sum) { return b.addf(sum, x); }),
+      type);
+  Value variance = meanOf(b, view, row, columns, [&](Value column, Value x, Value sum) {
+    Value distance = keepColumns(b, b.subf(x, mean), column, columns);
+    return b.fma(distance, distance, sum);
+  });
+  return {mean, b.broadcast(inverseRoot(b, variance, epsilon), type)};
 }
 
 /// Stores a block of 32 as integers, and its scale.
@@ -92,31 +137,40 @@ Emission emitNorm(const Request &request, OpBuilder &builder, OpBuilder &kernelB
   auto inputType = cast<RankedTensorType>(region.input().getType());
   int64_t columns = inputType.getDimSize(1);
   SmallVector<Type> views{rowsView(inputType, request.rows)};
-  if (region.norm)
-    views.push_back(vectorView(region.norm.getWeight().getType()));
+  SmallVector<Value, 2> vectors; // weight, bias
+  if (region.norm) {
+    vectors.push_back(region.norm.getWeight());
+    if (Value bias = region.norm.getBias())
+      vectors.push_back(bias);
+  }
+  for (Value vector : vectors)
+    views.push_back(vectorView(cast<transformer::WeightType>(vector.getType())));
   for (Type type : compute.getResultTypes())
     views.push_back(rowsView(cast<RankedTensorType>(type), request.rows));
   auto kernel = beginKernel(kernelBuilder, request, views,
                             {tile::ExtentAttr::get(builder.getContext(), request.rows)});
   auto args = kernel.getViews();
-  Value output = args[region.norm ? 2 : 1];
+  Value output = args[1 + vectors.size()];
 
   TileBuilder b(kernelBuilder, compute.getLoc());
   Value row = b.blockId(tile::Axis::X), zero = b.index(0);
   auto type = tileType({1, tileColumns}, b.f32(), 1);
   bool masked = columns % tileColumns;
-  Value inverse;
-  if (region.norm) {
-    Value scale =
-        inverseRootMeanSquare(b, args[0], row, columns, region.norm.getEpsilon().convertToDouble());
-    inverse = b.broadcast(scale, type);
-  }
+  Statistics statistics;
+  if (region.norm)
+    statistics = emitStatistics(b, region.norm, args[0], row, columns);
+  auto loadVector = [&](Value view, Value column) {
+    auto stored = type.clone(cast<tile::ViewType>(view.getType()).getElementType());
+    return b.toF32(b.load(view, {zero, column}, stored, masked));
+  };
   b.forLoop(zero, b.index(columns), tileColumns, [&](Value column) {
     Value x = b.load(args[0], {row, column}, type, masked);
     if (region.norm) {
-      auto stored = type.clone(cast<tile::ViewType>(args[1].getType()).getElementType());
-      Value weight = b.toF32(b.load(args[1], {zero, column}, stored, masked));
-      x = b.mulf(b.mulf(x, inverse), weight);
+      if (statistics.mean)
+        x = b.subf(x, statistics.mean);
+      x = b.mulf(b.mulf(x, statistics.scale), loadVector(args[1], column));
+      if (vectors.size() == 2)
+        x = b.addf(x, loadVector(args[2], column));
     }
     if (region.quantize)
       storeQuantized(b, x, output, args.back(), row, column);
@@ -127,17 +181,44 @@ Emission emitNorm(const Request &request, OpBuilder &builder, OpBuilder &kernelB
 
   Emission emission{kernel};
   emission.operands.push_back(outerValue(compute, region.input()));
-  if (region.norm)
-    emission.operands.push_back(outerValue(compute, region.norm.getWeight()));
+  for (Value vector : vectors)
+    emission.operands.push_back(outerValue(compute, vector));
   emission.inPlace.assign(compute.getNumResults(), -1);
   uint64_t outputBytes = region.quantize ? columns + columns / 8 : 4 * columns;
-  emission.cost = {region.norm ? uint64_t(4 * columns) : 0, 4 * columns + outputBytes,
+  emission.cost = {uint64_t(4 * columns) * vectors.size(), 4 * columns + outputBytes,
                    uint64_t(5 * columns)};
   return emission;
 }
 
 } // namespace
 
-const Family kernels::rmsNormFamily = {"RmsNorm", supports<true, false>, emitNorm};
-const Family kernels::rmsNormQuantizeFamily = {"RmsNormQuantize", supports<true, true>, emitNorm};
-const Family kernels::quantizeFamily = {"Quantize", supports<false, true>, emitNorm};
+const Family kernels::rmsNormFamily = {"RmsNorm",
+                                       [](auto &request, auto &reason) {
+                                         return supports(request, transformer::NormKind::Rms,
+                                                         /*hasQuantize=*/false, reason);
+                                       },
+                                       emitNorm};
+const Family kernels::rmsNormQuantizeFamily = {
+    "RmsNormQuantize",
+    [](auto &request, auto &reason) {
+      return supports(request, transformer::NormKind::Rms, /*hasQuantize=*/true, reason);
+    },
+    emitNorm};
+const Family kernels::layerNormFamily = {"LayerNorm",
+                                         [](auto &request, auto &reason) {
+                                           return supports(request, transformer::NormKind::Layer,
+                                                           /*hasQuantize=*/false, reason);
+                                         },
+                                         emitNorm};
+const Family kernels::layerNormQuantizeFamily = {
+    "LayerNormQuantize",
+    [](auto &request, auto &reason) {
+      return supports(request, transformer::NormKind::Layer, /*hasQuantize=*/true, reason);
+    },
+    emitNorm};
+const Family kernels::quantizeFamily = {"Quantize",
+                                        [](auto &request, auto &reason) {
+                                          return supports(request, std::nullopt,
+                                                          /*hasQuantize=*/true, reason);
+                                        },
+                                        emitNorm};

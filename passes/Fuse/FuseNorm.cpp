@@ -31,12 +31,12 @@ private:
   void visit(transformer::NormOp norm, transformer::QuantizeOp quantize) {
     auto opts = fuse::remarkOptions(norm, "FuseNorm");
     Location loc = norm.getLoc();
+    bool isRms = norm.getKind() == transformer::NormKind::Rms;
     std::string reason;
-    if (norm.getKind() != transformer::NormKind::Rms)
-      reason = "only rms norms quantize their result";
-    else if (fuse::onlyUser<transformer::QuantizeOp>(norm) != quantize)
+    if (fuse::onlyUser<transformer::QuantizeOp>(norm) != quantize)
       reason = "the floats of the norm are used too";
-    if (!reason.empty() || failed(fuse::fuseOps("RmsNormQuantize", {norm, quantize}, reason))) {
+    if (!reason.empty() || failed(fuse::fuseOps(isRms ? "RmsNormQuantize" : "LayerNormQuantize",
+                                                {norm, quantize}, reason))) {
       remark::missed(loc, opts) << remark::reason("{0}", reason);
       return;
     }

@@ -12,9 +12,9 @@ func.func @floats(%x: !x, %w: !w) -> (tensor<?x64xi8>, !x) {
   return %v, %n : tensor<?x64xi8>, !x
 }
 
-func.func @layer(%x: !x, %w: !w) -> tensor<?x64xi8> {
-  // expected-remark@below {{only rms norms quantize their result}}
-  %n = transformer.norm layer %x, %w {epsilon = 1.0e-5 : f32} : !x, !w
+func.func @bias(%x: !x, %w: !w, %b: !transformer.weight<[64], q8_0>) -> tensor<?x64xi8> {
+  // expected-remark@below {{the norm's bias is not a float format}}
+  %n = transformer.norm layer %x, %w bias %b {epsilon = 1.0e-5 : f32} : !x, !w bias !transformer.weight<[64], q8_0>
   %v, %s = transformer.quantize %n : !x -> tensor<?x64xi8>, tensor<?x2xf32>
   return %v : tensor<?x64xi8>
 }

@@ -17,6 +17,18 @@ func.func @fuse(%x: !x, %w: !w) -> (tensor<?x64xi8>, tensor<?x2xf32>) {
   return %v, %s : tensor<?x64xi8>, tensor<?x2xf32>
 }
 
+// A layer norm, with its bias.
+// CHECK-LABEL: func.func @layer
+func.func @layer(%x: !x, %w: !w, %b: !w) -> (tensor<?x64xi8>, tensor<?x2xf32>) {
+  // CHECK: transformer.compute "LayerNormQuantize"
+  // CHECK-NEXT: transformer.norm layer %{{.*}}, %{{.*}} bias %
+  // CHECK-NEXT: transformer.quantize
+  // expected-remark@below {{norm and quantize in one region}}
+  %n = transformer.norm layer %x, %w bias %b {epsilon = 1.0e-5 : f32} : !x, !w bias !w
+  %v, %s = transformer.quantize %n : !x -> tensor<?x64xi8>, tensor<?x2xf32>
+  return %v, %s : tensor<?x64xi8>, tensor<?x2xf32>
+}
+
 // A size is no use of the norm's floats.
 // CHECK-LABEL: func.func @size
 // CHECK-SAME: (%[[X:.*]]: tensor<?x64xf32>,
