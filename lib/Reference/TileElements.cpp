@@ -8,6 +8,7 @@
 
 #include "TileBlock.h"
 #include "ingot/Support/Codec.h"
+#include "ingot/Support/Exp2.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Math/IR/Math.h"
 #include "llvm/ADT/TypeSwitch.h"
@@ -183,8 +184,9 @@ static ElementFunction getFloatFunction(Operation *op) {
       .Case([&](math::FmaOp) {
         return floatOp(op, [](Numbers x) { return std::fma(x[0].real, x[1].real, x[2].real); });
       })
-      .Case(
-          [&](math::Exp2Op) { return floatOp(op, [](Numbers x) { return std::exp2(x[0].real); }); })
+      .Case([&](math::Exp2Op) {
+        return floatOp(op, [](Numbers x) { return Exp2::compute(x[0].real); });
+      })
       .Case(
           [&](math::SqrtOp) { return floatOp(op, [](Numbers x) { return std::sqrt(x[0].real); }); })
       .Case(

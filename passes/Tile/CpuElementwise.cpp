@@ -6,6 +6,7 @@
 //
 //===----------------------------------------------------------------------------------------------===//
 
+#include "ingot/Support/Exp2.h"
 #include "passes/Tile/CpuEmitter.h"
 
 using namespace mlir;
@@ -155,7 +156,7 @@ Values CpuEmitter::pack(const PhysicalTile &tile, ValueRange registers) {
         SmallVector<int64_t> mask;
         for (int64_t k = 0; k < size; ++k)
           mask.append({k, k + size});
-        merged.push_back(vector::ShuffleOp::create(b, loc, parts[i], parts[i + half], mask));
+        merged.push_back(shuffle(parts[i], parts[i + half], mask));
       }
       parts = merged;
     }
@@ -245,11 +246,7 @@ LogicalResult CpuEmitter::emitCast(Operation &op) {
 // exp2
 //===----------------------------------------------------------------------------------------------===//
 
-// 2^x = 2^n * 2^f, n the nearest integer, |f| <= 1/2. 2^f = 1 + f q(f), q of degree 5 with a
-// relative error of 2e-9 (weighted least squares on Chebyshev nodes, iterated to an even error).
-// Rounding to an integer is an addition of 1.5 * 2^23, after which the integer stands in the low
-// bits. 2^n is applied as two factors that are normal numbers, so that subnormal results are
-// rounded once. Below -150 the result is 0, above 129 it is infinite, NaN stays NaN.
+// The steps of Exp2::compute, on vectors.
 Value CpuEmitter::emitExp2(Value x) {
   Type floats = x.getType();
   VectorType integers = cast<VectorType>(floats).clone(b.getI32Type());
@@ -258,20 +255,18 @@ Value CpuEmitter::emitExp2(Value x) {
     return arith::SelectOp::create(b, loc, arith::CmpFOp::create(b, loc, beyond, value, bound),
                                    bound, value);
   };
-  x = clamp(x, arith::CmpFPredicate::OLT, -150.0);
-  x = clamp(x, arith::CmpFPredicate::OGT, 129.0);
-  Value magic = makeConstant(floats, 12582912.0);
+  x = clamp(x, arith::CmpFPredicate::OLT, ingot::Exp2::lowest);
+  x = clamp(x, arith::CmpFPredicate::OGT, ingot::Exp2::highest);
+  Value magic = makeConstant(floats, ingot::Exp2::magic);
   Value shifted = arith::AddFOp::create(b, loc, x, magic);
   Value f = arith::SubFOp::create(b, loc, x, arith::SubFOp::create(b, loc, shifted, magic));
-  static constexpr float q[] = {0.15353362e-3f, 1.3398874e-3f, 9.618437e-3f,
-                                5.5503324e-2f,  0.24022648f,   0.6931472f};
-  Value sum = makeConstant(floats, q[0]);
-  for (float coefficient : ArrayRef<float>(q).drop_front())
+  ArrayRef<float> coefficients(ingot::Exp2::coefficients);
+  Value sum = makeConstant(floats, coefficients.front());
+  for (float coefficient : coefficients.drop_front())
     sum = math::FmaOp::create(b, loc, sum, f, makeConstant(floats, coefficient));
-  sum = math::FmaOp::create(b, loc, sum, f, makeConstant(floats, 1.0));
 
   Value n = arith::SubIOp::create(b, loc, arith::BitcastOp::create(b, loc, integers, shifted),
-                                  makeInteger(integers, 0x4b400000));
+                                  makeInteger(integers, ingot::Exp2::magicBits));
   Value half = arith::ShRSIOp::create(b, loc, n, makeInteger(integers, 1));
   for (Value exponent : {half, Value(arith::SubIOp::create(b, loc, n, half))}) {
     Value biased = arith::AddIOp::create(b, loc, exponent, makeInteger(integers, 127));

@@ -64,10 +64,24 @@ Value CpuEmitter::makeInteger(Type type, int64_t value) {
   return arith::ConstantOp::create(b, loc, attribute);
 }
 
+// LLVM moves single numbers of bf16 through float32 and calls a library to come back, so whatever
+// takes vectors apart or together sees 16-bit integers.
+Value CpuEmitter::asBF16(Value vector) {
+  VectorType type = cast<VectorType>(vector.getType()).clone(b.getBF16Type());
+  return vector::BitCastOp::create(b, loc, type, vector);
+}
+
 Value CpuEmitter::shuffle(Value a, Value second, ArrayRef<int64_t> mask) {
   int64_t size = cast<VectorType>(a.getType()).getNumElements();
   if (int64_t(mask.size()) == size && llvm::equal(mask, llvm::seq<int64_t>(0, size)))
     return a;
+  if (auto type = cast<VectorType>(a.getType()); type.getElementType().isBF16()) {
+    auto asIntegers = [&](Value vector) -> Value {
+      VectorType integers = cast<VectorType>(vector.getType()).clone(b.getI16Type());
+      return vector::BitCastOp::create(b, loc, integers, vector);
+    };
+    return asBF16(shuffle(asIntegers(a), asIntegers(second), mask));
+  }
   return vector::ShuffleOp::create(b, loc, a, second, mask);
 }
 

@@ -107,6 +107,11 @@ private:
   /// A constant of a scalar or vector type.
   mlir::Value makeConstant(mlir::Type type, double value);
   mlir::Value makeInteger(mlir::Type type, int64_t value);
+  mlir::Value makeZero(mlir::Type type) {
+    return mlir::arith::ConstantOp::create(b, loc, b.getZeroAttr(type));
+  }
+  /// A vector of i16 as one of bf16.
+  mlir::Value asBF16(mlir::Value vector);
   mlir::Value shuffle(mlir::Value a, mlir::Value second, llvm::ArrayRef<int64_t> mask);
   mlir::Value callIntrinsic(llvm::StringRef name, mlir::Type result, mlir::ValueRange operands);
   /// Address of bytes that are zero.

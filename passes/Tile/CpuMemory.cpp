@@ -57,6 +57,8 @@ static SmallVector<int64_t> getDistances(const PhysicalTile &tile, int64_t vecto
 //===----------------------------------------------------------------------------------------------===//
 
 Value CpuEmitter::loadVector(Value base, Type element, ArrayRef<int64_t> offsets, int64_t packed) {
+  if (element.isBF16())
+    return asBF16(loadVector(base, b.getI16Type(), offsets, packed));
   int64_t size = offsets.size(), low = *llvm::min_element(offsets),
           high = *llvm::max_element(offsets);
   auto vectorOf = [](int64_t n, Type type) { return VectorType::get(n, type); };
@@ -84,7 +86,7 @@ Value CpuEmitter::loadVector(Value base, Type element, ArrayRef<int64_t> offsets
     Value piece = load(vectorOf(span, element), low);
     return shuffle(piece, piece, mask);
   }
-  Value gathered = makeConstant(vectorOf(size, element), 0.0);
+  Value gathered = makeZero(vectorOf(size, element));
   for (auto [i, offset] : llvm::enumerate(offsets))
     gathered = vector::InsertOp::create(b, loc, load(element, offset), gathered,
                                         ArrayRef<int64_t>{int64_t(i)});
@@ -183,6 +185,10 @@ Value CpuEmitter::loadMasked(Value base, const PhysicalTile &tile, int64_t vecto
     return llvm::any_of(limits, [&](const Limit &limit) { return limit.dim == dim; });
   };
   Type element = tile.type.getElementType();
+  bool isBF16 = element.isBF16();
+  if (isBF16)
+    element = b.getI16Type();
+  auto finish = [&](Value loaded) { return isBF16 ? asBF16(loaded) : loaded; };
   bool isUniform;
   Coordinates last = getLast(tile, vector, isLimited, isUniform);
   int64_t low = *llvm::min_element(offsets), high = *llvm::max_element(offsets);
@@ -193,15 +199,16 @@ Value CpuEmitter::loadMasked(Value base, const PhysicalTile &tile, int64_t vecto
     SmallVector<int64_t> fromLow(offsets);
     for (int64_t &offset : fromLow)
       offset -= low;
-    return loadVector(address, element, fromLow, tile.pack);
+    return finish(loadVector(address, element, fromLow, tile.pack));
   }
-  auto whole = scf::IfOp::create(b, loc, TypeRange{tile.getVectorType()}, isInside(limits, last),
+  VectorType type = tile.getVectorType(element);
+  auto whole = scf::IfOp::create(b, loc, TypeRange{type}, isInside(limits, last),
                                  /*hasElse=*/true);
   OpBuilder::InsertionGuard guard(b);
   b.setInsertionPointToStart(whole.thenBlock());
   scf::YieldOp::create(b, loc, loadVector(base, element, offsets, tile.pack));
   b.setInsertionPointToStart(whole.elseBlock());
-  Value gathered = makeConstant(tile.getVectorType(), 0.0);
+  Value gathered = makeZero(type);
   for (auto [i, offset] : llvm::enumerate(offsets)) {
     Value address =
         arith::SelectOp::create(b, loc, isInside(limits, tile.getCoordinates(vector, i)),
@@ -210,7 +217,8 @@ Value CpuEmitter::loadMasked(Value base, const PhysicalTile &tile, int64_t vecto
     gathered = vector::InsertOp::create(b, loc, scalar, gathered, ArrayRef<int64_t>{int64_t(i)});
   }
   scf::YieldOp::create(b, loc, gathered);
-  return whole.getResult(0);
+  b.setInsertionPointAfter(whole);
+  return finish(whole.getResult(0));
 }
 
 LogicalResult CpuEmitter::emitLoad(LoadOp op) {
@@ -248,6 +256,8 @@ LogicalResult CpuEmitter::emitRead(ReadOp op) {
 //===----------------------------------------------------------------------------------------------===//
 
 void CpuEmitter::storeRun(Value base, Value vector, ArrayRef<int64_t> positions, int64_t offset) {
+  if (auto type = cast<VectorType>(vector.getType()); type.getElementType().isBF16())
+    vector = vector::BitCastOp::create(b, loc, type.clone(b.getI16Type()), vector);
   Type element = cast<VectorType>(vector.getType()).getElementType();
   Value address = getAddress(base, element, offset);
   Value run = positions.size() == 1

@@ -2,8 +2,9 @@
 //
 // Runs a kernel of the tile dialect as its documentation says, one element at a time, on plain
 // memory: what lowerings are compared with, and a judge of kernels on machines that cannot run
-// them. Numbers are those of a lowering bit for bit, the order of sums included, but math.exp2
-// (here the C library's, below 1 ulp; the dialect allows 2).
+// them. Numbers are those of compiled CPU code bit for bit, the order of sums and the polynomial of
+// math.exp2 (include/ingot/Support/Exp2.h) included; only which NaN a NaN is may differ. On a GPU
+// exp2 is the chip's, within the 2 ulp that the dialect allows.
 //
 // What it refuses, always naming op, memory and place:
 //   - a coordinate outside of a view's sizes, a byte outside of the memory behind it;

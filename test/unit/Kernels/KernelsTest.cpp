@@ -1,0 +1,363 @@
+//===- KernelsTest.cpp - Every kernel, interpreted, compiled and against the reference --------------===//
+//
+// Each case of the table (KernelPrograms.cpp) goes through the kernel's emitter. The tile program
+// is executed by the tile interpreter, which judges indices, memory and the order of blocks, and by
+// the code that the CPU's lowering makes of it; all bytes of both must be the same. The result is
+// held against the transformer reference, within a tolerance that follows from types and lengths.
+//
+//===----------------------------------------------------------------------------------------------===//
+
+#include "KernelPrograms.h"
+#include "KernelStep.h"
+#include "ingot/Compiler/Register.h"
+#include "ingot/Kernels/Kernel.h"
+#include "ingot/Reference/Interpreter.h"
+#include "ingot/Reference/TileInterpreter.h"
+#include "ingot/Support/Codec.h"
+#include "mlir/Parser/Parser.h"
+#include "mlir/Pass/PassManager.h"
+#include "passes/Tile/Passes.h"
+#include "gtest/gtest.h"
+#include <cmath>
+#include <random>
+#include <set>
+
+using namespace mlir;
+using namespace ingot;
+using namespace ingot::test;
+using reference::Datum;
+using reference::Tensor;
+
+namespace {
+
+//===----------------------------------------------------------------------------------------------===//
+// Inputs
+//===----------------------------------------------------------------------------------------------===//
+
+std::vector<float> drawFloats(int64_t count, std::mt19937 &random) {
+  std::normal_distribution<float> normal;
+  std::vector<float> values(count);
+  for (float &value : values)
+    value = normal(random);
+  return values;
+}
+
+/// What the numbers of a case are drawn for.
+struct InputSizes {
+  int64_t tokens, outputs;
+  int64_t idLimit; ///< of integers
+  bool isScale = false;
+};
+
+Tensor drawTensor(RankedTensorType type, const InputSizes &sizes, std::mt19937 &random) {
+  reference::Shape shape(type.getShape());
+  bool isIds = type.getElementType().isInteger(32);
+  shape.front() = isIds ? sizes.outputs : sizes.tokens;
+  int64_t count = reference::countElements(shape);
+  if (isIds) {
+    std::vector<int32_t> ids(count);
+    for (int32_t &id : ids)
+      id = random() % sizes.idLimit;
+    ids.back() = sizes.idLimit - 1;
+    return Tensor(shape, ids);
+  }
+  if (type.getElementType().isInteger(8)) {
+    std::vector<int8_t> values(count);
+    for (int8_t &value : values)
+      value = int(random() % 255) - 127;
+    return Tensor(shape, values);
+  }
+  std::vector<float> values = drawFloats(count, random);
+  if (sizes.isScale) // so that scale times value is about 1
+    for (float &value : values)
+      value = (1 + std::fabs(value)) / 128;
+  else if (sizes.tokens > 2) // a row without anything
+    std::fill_n(values.begin() + count / sizes.tokens, count / sizes.tokens, 0.0f);
+  return Tensor(shape, values);
+}
+
+reference::Ragged makeBatch(const KernelCase &kernel) {
+  reference::Ragged batch;
+  for (auto [sequence, tokens] : llvm::enumerate(kernel.tokens))
+    for (int64_t i = 0; i < tokens; ++i) {
+      batch.sequences.push_back(sequence);
+      batch.positions.push_back(kernel.past[sequence] + i);
+    }
+  return batch;
+}
+
+/// What earlier steps left in layer 1; with the tokens of this step where the kernel only reads.
+reference::Cache drawCache(transformer::KVCacheType type, const KernelCase &kernel,
+                           std::mt19937 &random) {
+  reference::Cache cache(type);
+  auto layer = std::make_shared<reference::Cache::Layer>();
+  bool isRead = kernel.family == "PagedAttention";
+  auto draw = [&] {
+    std::vector<float> values = drawFloats(type.getHeads() * type.getDim(), random);
+    if (type.getFormat().isF16())
+      for (float &value : values)
+        value = halfToFloat(floatToHalf(value));
+    return values;
+  };
+  for (auto [sequence, past] : llvm::enumerate(kernel.past))
+    for (int64_t i = 0; i < past + (isRead ? kernel.tokens[sequence] : 0); ++i)
+      (*layer)[{int32_t(sequence), int32_t(i)}] = {draw(), draw()};
+  cache.layers[1] = layer;
+  return cache;
+}
+
+double getNorm(ArrayRef<float> row) {
+  double squares = 0;
+  for (float value : row)
+    squares += double(value) * value;
+  return std::sqrt(squares);
+}
+
+//===----------------------------------------------------------------------------------------------===//
+// One case
+//===----------------------------------------------------------------------------------------------===//
+
+class Check {
+public:
+  explicit Check(const KernelCase &kernel) : kernel(kernel), store(/*seed=*/3), random(5) {
+    DialectRegistry registry;
+    registerAllDialects(registry);
+    context = std::make_unique<MLIRContext>(registry, MLIRContext::Threading::DISABLED);
+  }
+
+  void run();
+
+private:
+  void addWeights();
+  void drawInputs(func::FuncOp function);
+  void selectKernels();
+  void executeAndCompare();
+  void compareWithReference(KernelStep &step, ArrayRef<Datum> expected);
+  void compareCache(KernelStep &step, unsigned index, const reference::Cache &expected,
+                    double tolerance);
+  double getTolerance() const;
+
+  const KernelCase &kernel;
+  RandomWeightStore store;
+  std::mt19937 random;
+  std::unique_ptr<MLIRContext> context;
+  OwningOpRef<ModuleOp> module, selected;
+  std::vector<Datum> inputs;
+  Counts counts;
+};
+
+void Check::addWeights() {
+  for (auto weight : module->getOps<transformer::WeightOp>()) {
+    auto type = cast<transformer::WeightType>(weight.getType());
+    bool isGain = type.getRank() == 1;
+    float deviation = isGain ? 0.3f : 1 / std::sqrt(float(type.getColumns()));
+    llvm::cantFail(store.add(weight.getSymName(), *NumericFormat::lookup(type.getFormat()),
+                             type.getShape(), deviation, isGain ? 1.0f : 0.0f));
+  }
+}
+
+void Check::drawInputs(func::FuncOp function) {
+  InputSizes sizes{kernel.countTokens(), kernel.countTokens(), contextTokens};
+  if (kernel.family == "Embedding")
+    sizes.idLimit = kernel.rows;
+  if (kernel.family == "SelectRows")
+    sizes = {kernel.rows, kernel.countTokens(), kernel.rows};
+  counts = {sizes.tokens, kernel.family == "SelectRows" ? sizes.outputs : 0,
+            int64_t(kernel.tokens.size())};
+  bool hasIntegers = false;
+  for (Type type : function.getArgumentTypes()) {
+    if (auto cache = dyn_cast<transformer::KVCacheType>(type)) {
+      inputs.push_back(drawCache(cache, kernel, random));
+    } else if (isa<transformer::RaggedType>(type)) {
+      inputs.push_back(makeBatch(kernel));
+    } else {
+      auto tensor = cast<RankedTensorType>(type);
+      sizes.isScale = hasIntegers; // scales follow their integers
+      hasIntegers = tensor.getElementType().isInteger(8);
+      inputs.push_back(drawTensor(tensor, sizes, random));
+    }
+  }
+}
+
+void Check::selectKernels() {
+  selected = module->clone();
+  PassManager passes(context.get());
+  tile::SelectKernelsOptions options;
+  options.maxContext = contextTokens;
+  options.maxSequences = kernel.tokens.size();
+  passes.addPass(tile::createSelectKernels(options));
+  ASSERT_TRUE(succeeded(passes.run(*selected)));
+}
+
+double Check::getTolerance() const {
+  double largest = 0, inputNorm = 0, weightNorm = 0;
+  auto add = [&](ArrayRef<float> values, int64_t columns) {
+    for (size_t i = 0; i < values.size(); i += columns)
+      inputNorm = std::max(inputNorm, getNorm(values.slice(i, columns)));
+    for (float value : values)
+      largest = std::max<double>(largest, std::fabs(value));
+  };
+  for (const Datum &input : inputs) {
+    if (auto *tensor = std::get_if<Tensor>(&input); tensor && tensor->holds<float>())
+      add(tensor->floats(), tensor->shape().back());
+    if (auto *cache = std::get_if<reference::Cache>(&input))
+      for (const auto &[token, entry] : *cache->layers[1])
+        for (const std::vector<float> *values : {&entry.key, &entry.value})
+          add(*values, values->size());
+  }
+  if (kernel.activations == "int8") // at most 127 times a scale of at most 6 / 128
+    inputNorm = std::max(inputNorm, 6 * std::sqrt(double(kernel.columns)));
+  for (const std::string &name : store.getNames()) {
+    const WeightInfo &info = *store.find(name);
+    std::vector<float> row(info.columns);
+    for (int64_t i = 0; i < info.rows; ++i) {
+      llvm::cantFail(store.readValues(name, i, 1, row));
+      weightNorm = std::max(weightNorm, getNorm(row));
+    }
+  }
+  return test::getTolerance(kernel, largest, inputNorm, weightNorm).get();
+}
+
+void Check::executeAndCompare() {
+  auto function = *selected->getOps<func::FuncOp>().begin();
+  auto makeStep = [&] {
+    return KernelStep(function, store, {contextTokens, int64_t(kernel.tokens.size())}, counts,
+                      inputs);
+  };
+  KernelStep interpreted = makeStep();
+  std::string message = llvm::toString(
+      interpreted.run([](tile::KernelOp kernel, ArrayRef<MutableArrayRef<uint8_t>> bytes,
+                         Counts counts) { return reference::runKernel(kernel, bytes, counts, 1); }));
+  ASSERT_EQ(message, "");
+
+  OwningOpRef<ModuleOp> kernels = ModuleOp::create(UnknownLoc::get(context.get()));
+  for (auto op : selected->getOps<tile::KernelOp>())
+    kernels->push_back(op->clone());
+  CompiledKernels compiled(*kernels);
+  ASSERT_EQ(compiled.error, "");
+  KernelStep executed = makeStep();
+  message = llvm::toString(executed.run(
+      [&](tile::KernelOp kernel, ArrayRef<MutableArrayRef<uint8_t>> bytes, Counts counts) {
+        SmallVector<void *> pointers;
+        for (MutableArrayRef<uint8_t> argument : bytes)
+          pointers.push_back(argument.data());
+        std::array<int64_t, 3> grid;
+        for (unsigned axis = 0; axis < 3; ++axis) {
+          tile::ExtentAttr extent = kernel.getExtent(axis);
+          grid[axis] = extent.evaluate(extent.getCount() ? counts[unsigned(*extent.getCount())] : 1);
+        }
+        compiled.run(kernel.getSymName(), pointers, counts, grid);
+        return llvm::Error::success();
+      }));
+  ASSERT_EQ(message, "");
+  ASSERT_EQ(interpreted.getBuffers().size(), executed.getBuffers().size());
+  for (size_t i = 0; i < executed.getBuffers().size(); ++i) {
+    ArrayRef<uint8_t> a = interpreted.getBuffers()[i]->get(), b = executed.getBuffers()[i]->get();
+    auto [differsA, differsB] = std::mismatch(a.begin(), a.end(), b.begin());
+    EXPECT_EQ(differsA, a.end()) << "byte " << differsA - a.begin() << " of buffer " << i << " is "
+                                 << int(*differsA) << " interpreted, " << int(*differsB)
+                                 << " compiled";
+  }
+  auto expected = reference::runEntry(*module, "f", inputs, store, /*threads=*/1);
+  ASSERT_TRUE(succeeded(expected));
+  compareWithReference(interpreted, *expected);
+}
+
+void Check::compareCache(KernelStep &step, unsigned index, const reference::Cache &expected,
+                         double tolerance) {
+  // A number near the middle between two of f16 may be rounded to either.
+  double ulp = expected.type.getFormat().isF16() ? 0x1p-10 : 0;
+  for (const auto &[token, entry] : *expected.layers[1]) {
+    reference::Cache::Entry got = step.getEntry(index, token.first, token.second);
+    for (auto [values, truth] :
+         {std::pair(&got.key, &entry.key), std::pair(&got.value, &entry.value)})
+      for (size_t i = 0; i < truth->size(); ++i)
+        ASSERT_NEAR((*values)[i], (*truth)[i],
+                    tolerance + (tolerance > 0 ? ulp * std::fabs((*truth)[i]) : 0))
+            << "channel " << i << " of position " << token.second << " of sequence "
+            << token.first;
+  }
+}
+
+void Check::compareWithReference(KernelStep &step, ArrayRef<Datum> expected) {
+  double tolerance = getTolerance();
+  for (auto [index, datum] : llvm::enumerate(expected)) {
+    if (auto *cache = std::get_if<reference::Cache>(&datum)) {
+      compareCache(step, index, *cache, tolerance);
+      continue;
+    }
+    const Tensor &truth = std::get<Tensor>(datum);
+    std::vector<float> result = step.getResult(index);
+    ASSERT_EQ(int64_t(result.size()), truth.size());
+    // Integers of numbers that are off by roundings may fall to the neighbour.
+    bool isInteger = truth.holds<int8_t>();
+    double allowed = isInteger ? (tolerance > 0 ? 1 : 0) : tolerance;
+    int64_t neighbours = 0;
+    for (int64_t i = 0; i < truth.size(); ++i) {
+      double number = isInteger ? truth.elements<int8_t>()[i] : truth.floats()[i];
+      ASSERT_NEAR(result[i], number, allowed) << "element " << i << " of result " << index;
+      neighbours += result[i] != number;
+    }
+    if (isInteger)
+      EXPECT_LE(neighbours, 1 + truth.size() / 100);
+  }
+}
+
+void Check::run() {
+  std::string program = getProgram(kernel);
+  ASSERT_NE(program, "") << "family '" << kernel.family.str() << "' has no text in getProgram";
+  module = parseSourceString<ModuleOp>(program, context.get());
+  ASSERT_TRUE(module) << program;
+  addWeights();
+  drawInputs(*module->getOps<func::FuncOp>().begin());
+  selectKernels();
+  if (!::testing::Test::HasFatalFailure())
+    executeAndCompare();
+}
+
+class Kernels : public testing::TestWithParam<llvm::StringRef> {};
+
+TEST_P(Kernels, AreInterpretedCompiledAndRight) {
+  for (const KernelCase &kernel : getKernelCases()) {
+    if (kernel.family != GetParam())
+      continue;
+    SCOPED_TRACE(kernel.describe());
+    Check(kernel).run();
+    if (HasFatalFailure())
+      return;
+  }
+}
+
+std::vector<llvm::StringRef> getFamilies() {
+  std::vector<llvm::StringRef> names;
+  for (const kernels::Family &family : kernels::kernelFamilies())
+    names.push_back(family.name);
+  return names;
+}
+
+INSTANTIATE_TEST_SUITE_P(Family, Kernels, testing::ValuesIn(getFamilies()),
+                         [](const auto &info) { return info.param.str(); });
+
+TEST(KernelTable, HasEveryFamilyAndFormat) {
+  std::set<std::string> families;
+  for (const KernelCase &kernel : getKernelCases())
+    families.insert(kernel.family.str());
+  for (const kernels::Family &family : kernels::kernelFamilies())
+    EXPECT_TRUE(families.count(family.name.str()))
+        << "add a case of '" << family.name.str() << "' to the table in KernelPrograms.cpp";
+  for (const NumericFormat &format : NumericFormat::all())
+    for (llvm::StringRef family : getFamilies())
+      for (llvm::StringRef activations : {"f32", "int8"}) {
+        bool isProduct = family.contains("Linear");
+        if ((!isProduct && family != "Embedding") ||
+            (activations == "int8" && (format.isFloat() || !isProduct)))
+          continue;
+        EXPECT_TRUE(llvm::any_of(getKernelCases(), [&](const KernelCase &kernel) {
+          return kernel.family == family && kernel.format == format.name &&
+                 kernel.activations == activations;
+        })) << family.str() << " has no case of format " << format.name.str() << " with "
+            << activations.str() << " activations";
+      }
+}
+
+} // namespace
