@@ -15,9 +15,9 @@ using namespace ingot::test;
 // The table
 //===----------------------------------------------------------------------------------------------===//
 
-// Shapes that hurt: one token, odd counts, one below and above a tile and a block of 64 tokens; rows
-// that end in a group of 8 and groups that end in a block; widths with a tail; contexts that end
-// inside a page, at its end and in the next one; windows that begin inside a page.
+// Shapes that hurt: one token, odd counts, one below and above a tile and a block of 64 tokens;
+// rows that end in a group of 8 and groups that end in a block; widths with a tail; contexts that
+// end inside a page, at its end and in the next one; windows that begin inside a page.
 // clang-format off
 static const KernelCase table[] = {
     {.family = "Embedding", .format = "each", .rows = 19, .columns = 256, .tokens = {3}},
@@ -30,6 +30,10 @@ static const KernelCase table[] = {
     {.family = "RmsNorm", .format = "bf16", .columns = 65, .tokens = {2}},
     {.family = "RmsNormQuantize", .columns = 32, .tokens = {1}},
     {.family = "RmsNormQuantize", .format = "bf16", .columns = 96, .tokens = {5}},
+    {.family = "LayerNorm", .columns = 1, .tokens = {1}},
+    {.family = "LayerNorm", .variant = "bias", .columns = 77, .tokens = {3}},
+    {.family = "LayerNormQuantize", .columns = 32, .tokens = {3}},
+    {.family = "LayerNormQuantize", .format = "f16", .variant = "bias", .columns = 96, .tokens = {2}},
     {.family = "Quantize", .columns = 32, .tokens = {1}},
     {.family = "Quantize", .columns = 160, .tokens = {4}},
     {.family = "Linear", .activations = "both", .format = "each", .rows = 44, .columns = 256, .tokens = {5}},
@@ -38,23 +42,41 @@ static const KernelCase table[] = {
     {.family = "Linear", .activations = "both", .format = "q8_0", .variant = "residual", .rows = 64, .columns = 64, .tokens = {3}},
     {.family = "Linear", .activations = "both", .format = "q4_0", .rows = 32, .columns = 64, .tokens = {64}},
     {.family = "Linear", .format = "f16", .rows = 9, .columns = 8, .tokens = {2}},
+    {.family = "Linear", .activations = "both", .format = "q4_1", .variant = "bias", .rows = 3, .columns = 32, .tokens = {5}},
+    {.family = "Linear", .activations = "both", .format = "q8_0", .variant = "bias residual", .rows = 45, .columns = 64, .tokens = {6}},
+    {.family = "LinearActivation", .activations = "both", .format = "each", .variant = "gelu bias", .rows = 20, .columns = 256, .tokens = {5}},
+    {.family = "LinearActivation", .format = "f16", .variant = "relu", .rows = 8, .columns = 8, .tokens = {1}},
+    {.family = "LinearActivation", .format = "q4_1", .variant = "gelu_tanh", .rows = 33, .columns = 32, .tokens = {4}},
     {.family = "LinearGatedActivation", .activations = "both", .format = "each", .rows = 40, .columns = 256, .tokens = {5}},
     {.family = "LinearGatedActivation", .activations = "both", .format = "q4_1", .rows = 12, .columns = 32, .tokens = {1}},
     {.family = "LinearGatedActivation", .activations = "both", .format = "q4_1", .rows = 64, .columns = 64, .tokens = {65}},
+    {.family = "LinearGatedActivation", .activations = "both", .format = "q4_1", .variant = "gelu bias", .rows = 19, .columns = 32, .tokens = {6}},
     {.family = "LinearRopeAppendCache", .activations = "both", .format = "each", .columns = 256, .heads = 2, .cacheHeads = 1, .dim = 16, .tokens = {2}, .past = {3}},
     {.family = "LinearRopeAppendCache", .activations = "both", .format = "q4_1", .columns = 64, .heads = 4, .cacheHeads = 2, .dim = 8, .cache = "f16", .tokens = {1, 4, 17}, .past = {31, 14, 0}},
+    {.family = "LinearRopeAppendCache", .activations = "both", .format = "q4_1", .variant = "half bias", .columns = 32, .heads = 3, .cacheHeads = 1, .dim = 64, .tokens = {67}},
+    {.family = "LinearRopeAppendCache", .format = "q8_0", .variant = "half mixed", .columns = 32, .heads = 2, .cacheHeads = 2, .dim = 80, .tokens = {5, 1}, .past = {14, 3}},
+    {.family = "LinearRopeAppendCache", .activations = "both", .format = "q6_k", .variant = "mixed bias", .columns = 256, .heads = 2, .cacheHeads = 1, .dim = 24, .tokens = {6}, .past = {12}},
+    {.family = "LinearRopeAppendCache", .format = "f16", .variant = "half bias", .columns = 16, .heads = 1, .cacheHeads = 1, .dim = 40, .tokens = {3}},
+    {.family = "LinearRopeAppendCache", .format = "q4_1", .variant = "half partial", .columns = 32, .heads = 2, .cacheHeads = 1, .dim = 24, .tokens = {4}, .past = {30}},
+    {.family = "LinearRopeAppendCache", .format = "q4_1", .variant = "partial", .columns = 32, .heads = 2, .cacheHeads = 1, .dim = 16, .tokens = {5}, .past = {7}},
+    {.family = "LinearRopeAppendCache", .activations = "both", .format = "q4_1", .variant = "half norm bias", .columns = 64, .heads = 4, .cacheHeads = 2, .dim = 32, .tokens = {3, 4}, .past = {15, 0}},
+    {.family = "LinearRopeAppendCache", .format = "f32", .variant = "norm", .columns = 8, .heads = 1, .cacheHeads = 1, .dim = 256, .tokens = {34}},
+    {.family = "LinearRopeAppendCache", .format = "q4_1", .variant = "unrotated bias", .columns = 32, .heads = 2, .cacheHeads = 2, .dim = 8, .tokens = {9}},
     {.family = "PagedAttention", .heads = 1, .cacheHeads = 1, .dim = 8, .page = 8, .tokens = {1}, .past = {0}},
     {.family = "PagedAttention", .heads = 4, .cacheHeads = 2, .dim = 16, .tokens = {3, 1, 20}, .past = {14, 47, 0}},
     {.family = "PagedAttention", .heads = 3, .cacheHeads = 1, .dim = 24, .cache = "f16", .tokens = {1, 2}, .past = {15, 16}},
     {.family = "PagedAttention", .heads = 2, .cacheHeads = 2, .dim = 64, .cache = "f16", .tokens = {2}, .past = {60}},
     {.family = "PagedAttention", .heads = 2, .cacheHeads = 1, .dim = 16, .window = 1, .tokens = {4}, .past = {30}},
     {.family = "PagedAttention", .heads = 2, .cacheHeads = 1, .dim = 16, .window = 21, .tokens = {18, 2}, .past = {20, 61}},
-    {.family = "Add", .columns = 1, .tokens = {1}},
-    {.family = "Add", .columns = 45, .tokens = {3}},
+    {.family = "Elementwise", .variant = "add", .columns = 1, .tokens = {1}},
+    {.family = "Elementwise", .variant = "add", .columns = 45, .tokens = {3}},
+    {.family = "Elementwise", .variant = "cap", .columns = 2091, .tokens = {2}},
+    {.family = "Elementwise", .variant = "silu", .columns = 33, .tokens = {2}},
+    {.family = "Elementwise", .variant = "gelu", .columns = 64, .tokens = {3}},
     {.family = "Rope", .heads = 1, .dim = 16, .tokens = {1}},
     {.family = "Rope", .variant = "half", .heads = 3, .dim = 32, .tokens = {5}},
-    {.family = "ActivationMultiply", .columns = 33, .tokens = {2}},
-    {.family = "ActivationMultiply", .variant = "alone", .columns = 64, .tokens = {3}},
+    {.family = "Rope", .variant = "half partial", .heads = 2, .dim = 20, .tokens = {3}},
+    {.family = "Rope", .variant = "partial", .heads = 2, .dim = 12, .tokens = {3}},
     {.family = "AppendCache", .cacheHeads = 1, .dim = 8, .page = 8, .tokens = {1}},
     {.family = "AppendCache", .cacheHeads = 3, .dim = 24, .cache = "f16", .tokens = {3, 19}, .past = {14, 0}},
 };
@@ -106,13 +128,14 @@ std::vector<KernelCase> test::getKernelCases() {
 // Texts. A hole is a name after a dollar.
 //===----------------------------------------------------------------------------------------------===//
 
-static const char *const types = R"(
+static const char *const commonTypes = R"(
   !w = !transformer.weight<[$rows, $columns], $format>
   !g = !transformer.weight<[$columns], $format>
   !x = tensor<?x$columnsxf32>
   !q = tensor<?x$columnsxi8>
   !s = tensor<?x$blocksxf32>
   !y = tensor<?x$rowsxf32>
+  !b = !transformer.weight<[$rows], f32>
   !heads = tensor<?x$headsx$dimxf32>
   !kv = tensor<?x$cacheHeadsx$dimxf32>
   !cache = !transformer.kv_cache<layers = 2, heads = $cacheHeads, dim = $dim, format = $cache, page = $page>
@@ -137,30 +160,35 @@ static const char *const selectRows = R"(
       %z = transformer.select_rows %i, %j : !x, tensor<?xi32> -> !x
       transformer.yield %z : !x
     }
-    %z = transformer.compute "Add" (%i = %y : !x) -> (!x) {
+    %z = transformer.compute "Elementwise" (%i = %y : !x) -> (!x) {
       %s = arith.addf %i, %i : !x
       transformer.yield %s : !x
     }
     return %z : !x
   })";
 
-static const char *const rmsNorm = R"(
+// $kind is rms or layer, $biased and $biasType are empty without a bias.
+static const char *const norm = R"(
   transformer.weight @g : !g source "g"
+  transformer.weight @b : !g source "b"
   func.func @f(%x: !x) -> !x {
     %t = transformer.get_weight @g : !g
-    %y = transformer.compute "RmsNorm" (%i = %x : !x, %w = %t : !g) -> (!x) {
-      %n = transformer.norm rms %i, %w {epsilon = 1.0e-5 : f32} : !x, !g
+    %u = transformer.get_weight @b : !g
+    %y = transformer.compute "$family" (%i = %x : !x, %w = %t : !g, %b = %u : !g) -> (!x) {
+      %n = transformer.norm $kind %i, %w $biased {epsilon = 1.0e-5 : f32} : !x, !g $normBiasType
       transformer.yield %n : !x
     }
     return %y : !x
   })";
 
-static const char *const rmsNormQuantize = R"(
+static const char *const normQuantize = R"(
   transformer.weight @g : !g source "g"
+  transformer.weight @b : !g source "b"
   func.func @f(%x: !x) -> (!q, !s) {
     %t = transformer.get_weight @g : !g
-    %y, %z = transformer.compute "RmsNormQuantize" (%i = %x : !x, %w = %t : !g) -> (!q, !s) {
-      %n = transformer.norm rms %i, %w {epsilon = 1.0e-5 : f32} : !x, !g
+    %u = transformer.get_weight @b : !g
+    %y, %z = transformer.compute "$family" (%i = %x : !x, %w = %t : !g, %b = %u : !g) -> (!q, !s) {
+      %n = transformer.norm $kind %i, %w $biased {epsilon = 1.0e-5 : f32} : !x, !g $normBiasType
       %q, %s = transformer.quantize %n : !x -> !q, !s
       transformer.yield %q, %s : !q, !s
     }
@@ -176,12 +204,15 @@ static const char *const quantize = R"(
     return %y, %z : !q, !s
   })";
 
-// $inputs, $bound and $product are those of the activations.
+// $inputs, $bound and $product are those of the activations; %b is a bias, which $product may leave
+// out.
 static const char *const linear = R"(
   transformer.weight @w : !w source "w"
+  transformer.weight @b : !b source "b"
   func.func @f($inputs) -> !y {
     %t = transformer.get_weight @w : !w
-    %y = transformer.compute "Linear" ($bound, %w = %t : !w) -> (!y) {
+    %v = transformer.get_weight @b : !b
+    %y = transformer.compute "Linear" ($bound, %w = %t : !w, %b = %v : !b) -> (!y) {
       %r = transformer.linear $product
       transformer.yield %r : !y
     }
@@ -190,9 +221,11 @@ static const char *const linear = R"(
 
 static const char *const linearResidual = R"(
   transformer.weight @w : !w source "w"
+  transformer.weight @b : !b source "b"
   func.func @f($inputs, %residual: !y) -> !y {
     %t = transformer.get_weight @w : !w
-    %y = transformer.compute "Linear" ($bound, %w = %t : !w, %e = %residual : !y) -> (!y) {
+    %v = transformer.get_weight @b : !b
+    %y = transformer.compute "Linear" ($bound, %w = %t : !w, %b = %v : !b, %e = %residual : !y) -> (!y) {
       %r = transformer.linear $product
       %o = arith.addf %e, %r : !y
       transformer.yield %o : !y
@@ -200,42 +233,79 @@ static const char *const linearResidual = R"(
     return %y : !y
   })";
 
+static const char *const linearActivation = R"(
+  transformer.weight @w : !w source "w"
+  transformer.weight @b : !b source "b"
+  func.func @f($inputs) -> !y {
+    %t = transformer.get_weight @w : !w
+    %v = transformer.get_weight @b : !b
+    %y = transformer.compute "LinearActivation" ($bound, %w = %t : !w, %b = %v : !b) -> (!y) {
+      %r = transformer.linear $product
+      %s = transformer.activation $activation %r : !y
+      transformer.yield %s : !y
+    }
+    return %y : !y
+  })";
+
 static const char *const gated = R"(
   transformer.weight @w : !w source "w"
   transformer.weight @u : !w source "u"
+  transformer.weight @b : !b source "b"
   func.func @f($inputs) -> !y {
     %t = transformer.get_weight @w : !w
     %v = transformer.get_weight @u : !w
-    %y = transformer.compute "LinearGatedActivation" ($bound, %w = %t : !w, %u = %v : !w) -> (!y) {
+    %d = transformer.get_weight @b : !b
+    %y = transformer.compute "LinearGatedActivation" ($bound, %w = %t : !w, %u = %v : !w, %b = %d : !b) -> (!y) {
       %p = transformer.linear $product
       %r = transformer.linear $secondProduct
-      %s = transformer.activation silu %p : !y
+      %s = transformer.activation $activation %p : !y
       %m = arith.mulf %s, %r : !y
       transformer.yield %m : !y
     }
     return %y : !y
   })";
 
+// $query, $key and $value are what is rotated or appended: "%q1" after the split into heads, "%q2"
+// after a norm, "%q3" after the rotation.
 static const char *const linearRopeAppendCache = R"(
-  transformer.weight @w : !w source "w"
+  !wq = !transformer.weight<[$queryRows, $columns], $format>
+  !wk = !transformer.weight<[$keyRows, $columns], $secondFormat>
+  !wv = !transformer.weight<[$keyRows, $columns], $format>
+  !bq = !transformer.weight<[$queryRows], f32>
+  !bk = !transformer.weight<[$keyRows], f32>
+  !gh = !transformer.weight<[$dim], f32>
+  !yq = tensor<?x$queryRowsxf32>
+  !yk = tensor<?x$keyRowsxf32>
+  transformer.weight @q : !wq source "q"
+  transformer.weight @k : !wk source "k"
+  transformer.weight @v : !wv source "v"
+  transformer.weight @bq : !bq source "bq"
+  transformer.weight @bk : !bk source "bk"
+  transformer.weight @gh : !gh source "gh"
   func.func @f($inputs, %batch: !transformer.ragged, %cache: !cache) -> (!heads, !cache) {
-    %t = transformer.get_weight @w : !w
+    %tq = transformer.get_weight @q : !wq
+    %tk = transformer.get_weight @k : !wk
+    %tv = transformer.get_weight @v : !wv
+    %tbq = transformer.get_weight @bq : !bq
+    %tbk = transformer.get_weight @bk : !bk
+    %tg = transformer.get_weight @gh : !gh
     %layer = arith.constant 1 : index
-    %y:2 = transformer.compute "LinearRopeAppendCache" ($bound, %w = %t : !w, %b = %batch : !transformer.ragged, %c = %cache : !cache, %l = %layer : index) -> (!heads, !cache) {
-      %r = transformer.linear $product
-      %c0 = arith.constant 0 : index
-      %n = tensor.dim %r, %c0 : !y
-      %q0 = tensor.extract_slice %r[0, 0] [%n, $queryRows] [1, 1] : !y to tensor<?x$queryRowsxf32>
-      %k0 = tensor.extract_slice %r[0, $queryRows] [%n, $keyRows] [1, 1] : !y to tensor<?x$keyRowsxf32>
-      %v0 = tensor.extract_slice %r[0, $valueStart] [%n, $keyRows] [1, 1] : !y to tensor<?x$keyRowsxf32>
-      %q1 = tensor.expand_shape %q0 [[0], [1, 2]] output_shape [%n, $heads, $dim] : tensor<?x$queryRowsxf32> into !heads
-      %k1 = tensor.expand_shape %k0 [[0], [1, 2]] output_shape [%n, $cacheHeads, $dim] : tensor<?x$keyRowsxf32> into !kv
-      %v1 = tensor.expand_shape %v0 [[0], [1, 2]] output_shape [%n, $cacheHeads, $dim] : tensor<?x$keyRowsxf32> into !kv
-      %p = transformer.positions %b : tensor<?xi32>
-      %q2 = transformer.rope interleaved %q1, %p {base = 1.0e4 : f64} : !heads, tensor<?xi32>
-      %k2 = transformer.rope interleaved %k1, %p {base = 1.0e4 : f64} : !kv, tensor<?xi32>
-      %d = transformer.append_cache %c[%l], %k2, %v1, %b : !cache, !kv
-      transformer.yield %q2, %d : !heads, !cache
+    %c0 = arith.constant 0 : index
+    %tokens = tensor.dim %x, %c0 : $inputType
+    %positions = transformer.positions %batch : tensor<?xi32>
+    %y:2 = transformer.compute "LinearRopeAppendCache" ($bound, %wq = %tq : !wq, %wk = %tk : !wk, %wv = %tv : !wv, %bq = %tbq : !bq, %bk = %tbk : !bk, %g = %tg : !gh, %n = %tokens : index, %p = %positions : tensor<?xi32>, %b = %batch : !transformer.ragged, %c = %cache : !cache, %l = %layer : index) -> (!heads, !cache) {
+      %q0 = transformer.linear $from%wq $queryBias : $fromType, !wq $queryBiasType -> !yq
+      %q1 = tensor.expand_shape %q0 [[0], [1, 2]] output_shape [%n, $heads, $dim] : !yq into !heads
+      %q2 = transformer.norm rms %q1, %g {epsilon = 1.0e-5 : f32} : !heads, !gh
+      %q3 = transformer.rope $layout $rotatedQuery, %p {base = 1.0e2 : f64$dims} : !heads, tensor<?xi32>
+      %k0 = transformer.linear $from%wk : $fromType, !wk -> !yk
+      %k1 = tensor.expand_shape %k0 [[0], [1, 2]] output_shape [%n, $cacheHeads, $dim] : !yk into !kv
+      %k2 = transformer.norm rms %k1, %g {epsilon = 1.0e-5 : f32} : !kv, !gh
+      %k3 = transformer.rope $layout $rotatedKey, %p {base = 1.0e2 : f64$dims} : !kv, tensor<?xi32>
+      %v0 = transformer.linear $from%wv $valueBias : $fromType, !wv $valueBiasType -> !yk
+      %v1 = tensor.expand_shape %v0 [[0], [1, 2]] output_shape [%n, $cacheHeads, $dim] : !yk into !kv
+      %d = transformer.append_cache %c[%l], $appendedKey, %v1, %b : !cache, !kv
+      transformer.yield $resultQuery, %d : !heads, !cache
     }
     return %y#0, %y#1 : !heads, !cache
   })";
@@ -250,41 +320,40 @@ static const char *const pagedAttention = R"(
     return %y : !heads
   })";
 
-static const char *const add = R"(
+static const char *const elementwise = R"(
   func.func @f(%a: !x, %b: !x) -> !x {
-    %y = transformer.compute "Add" (%i = %a : !x, %j = %b : !x) -> (!x) {
-      %s = arith.addf %i, %j : !x
+    %c0 = arith.constant 0 : index
+    %rows = tensor.dim %a, %c0 : !x
+    %y = transformer.compute "Elementwise" (%i = %a : !x, %j = %b : !x, %n = %rows : index) -> (!x) {
+      $ops
       transformer.yield %s : !x
     }
     return %y : !x
   })";
+
+static const char *getElementwiseOps(llvm::StringRef variant) {
+  return llvm::StringSwitch<const char *>(variant)
+      .Case("add", "%s = arith.addf %i, %j : !x")
+      .Case("cap", R"(%f = arith.constant 2.0 : f32
+      %t = tensor.splat %f[%n] : !x
+      %d = arith.divf %i, %t : !x
+      %h = math.tanh %d : !x
+      %m = arith.mulf %h, %t : !x
+      %s = arith.addf %m, %j : !x)")
+      .Case("silu", R"(%d = transformer.activation silu %i : !x
+      %s = arith.mulf %d, %j : !x)")
+      .Case("gelu", R"(%d = transformer.activation gelu %i : !x
+      %s = arith.mulf %j, %d : !x)")
+      .Default("");
+}
 
 static const char *const rope = R"(
   func.func @f(%q: !heads, %positions: tensor<?xi32>) -> !heads {
     %y = transformer.compute "Rope" (%i = %q : !heads, %p = %positions : tensor<?xi32>) -> (!heads) {
-      %r = transformer.rope $layout %i, %p {base = 1.0e4 : f64} : !heads, tensor<?xi32>
+      %r = transformer.rope $layout %i, %p {base = 1.0e2 : f64$dims} : !heads, tensor<?xi32>
       transformer.yield %r : !heads
     }
     return %y : !heads
-  })";
-
-static const char *const activationMultiply = R"(
-  func.func @f(%a: !x, %b: !x) -> !x {
-    %y = transformer.compute "ActivationMultiply" (%i = %a : !x, %j = %b : !x) -> (!x) {
-      %s = transformer.activation silu %i : !x
-      %m = arith.mulf %s, %j : !x
-      transformer.yield %m : !x
-    }
-    return %y : !x
-  })";
-
-static const char *const activationAlone = R"(
-  func.func @f(%a: !x) -> !x {
-    %y = transformer.compute "ActivationMultiply" (%i = %a : !x) -> (!x) {
-      %s = transformer.activation silu %i : !x
-      transformer.yield %s : !x
-    }
-    return %y : !x
   })";
 
 static const char *const appendCache = R"(
@@ -298,20 +367,19 @@ static const char *const appendCache = R"(
   })";
 
 static const char *getText(const KernelCase &kernel) {
-  bool isPlain = kernel.variant.empty();
   return llvm::StringSwitch<const char *>(kernel.family)
       .Case("Embedding", embedding)
       .Case("SelectRows", selectRows)
-      .Case("RmsNorm", rmsNorm)
-      .Case("RmsNormQuantize", rmsNormQuantize)
+      .Cases({"RmsNorm", "LayerNorm"}, norm)
+      .Cases({"RmsNormQuantize", "LayerNormQuantize"}, normQuantize)
       .Case("Quantize", quantize)
-      .Case("Linear", isPlain ? linear : linearResidual)
+      .Case("Linear", kernel.variant.contains("residual") ? linearResidual : linear)
+      .Case("LinearActivation", linearActivation)
       .Case("LinearGatedActivation", gated)
       .Case("LinearRopeAppendCache", linearRopeAppendCache)
       .Case("PagedAttention", pagedAttention)
-      .Case("Add", add)
+      .Case("Elementwise", elementwise)
       .Case("Rope", rope)
-      .Case("ActivationMultiply", isPlain ? activationMultiply : activationAlone)
       .Case("AppendCache", appendCache)
       .Default(nullptr);
 }
@@ -325,39 +393,69 @@ std::string test::getProgram(const KernelCase &kernel) {
   if (!text)
     return "";
   bool isInteger = kernel.activations == "int8";
+  auto has = [&](llvm::StringRef word) {
+    return llvm::is_contained(llvm::split(kernel.variant, ' '), word);
+  };
+  bool hasBias = has("bias"), hasNorm = has("norm"), isRotated = !has("unrotated");
   std::string from = isInteger ? "%i scales %c0s, " : "%i, ";
-  std::string productTypes = isInteger ? " : !q scales !s, !w -> !y" : " : !x, !w -> !y";
+  std::string fromType = isInteger ? "!q scales !s" : "!x";
+  auto ifBias = [&](const char *text) { return std::string(hasBias ? text : ""); };
+  std::string types = " : " + fromType + ", !w " + ifBias("bias !b") + " -> !y";
   int64_t queryRows = kernel.heads * kernel.dim, keyRows = kernel.cacheHeads * kernel.dim;
-  int64_t rows = kernel.rows ? kernel.rows : queryRows + 2 * keyRows;
+  llvm::StringRef activation = "silu";
+  for (llvm::StringRef kind : {"gelu", "gelu_tanh", "relu"})
+    if (has(kind))
+      activation = kind;
   auto number = [](int64_t value) { return std::to_string(value); };
   // Absent sizes stay valid in types that the text does not use.
   auto size = [](int64_t value) { return std::to_string(std::max<int64_t>(value, 1)); };
+  // Of queries or keys: after the split into heads, a norm, a rotation.
+  auto step = [&](const char *letter, int index) {
+    return std::string("%") + letter + number(index);
+  };
+  int rotated = hasNorm ? 2 : 1, last = isRotated ? 3 : rotated;
   // Longer names first where one is the beginning of another.
   std::pair<llvm::StringRef, std::string> holes[] = {
       {"inputs", isInteger ? "%x: !q, %scales: !s" : "%x: !x"},
+      {"inputType", isInteger ? "!q" : "!x"},
       {"bound", isInteger ? "%i = %x : !q, %c0s = %scales : !s" : "%i = %x : !x"},
-      {"product", from + "%w" + productTypes},
-      {"secondProduct", from + "%u" + productTypes},
-      {"queryRows", number(queryRows)},
-      {"keyRows", number(keyRows)},
-      {"valueStart", number(queryRows + keyRows)},
-      {"rows", size(rows)},
+      {"product", from + "%w " + ifBias("bias %b") + types},
+      {"secondProduct", from + "%u " + ifBias("bias %b") + types},
+      {"from", from},
+      {"fromType", fromType},
+      {"family", kernel.family.str()},
+      {"kind", kernel.family.starts_with("Rms") ? "rms" : "layer"},
+      {"biased", ifBias("bias %b")},
+      {"normBiasType", ifBias("bias !g")},
+      {"queryBias", ifBias("bias %bq")},
+      {"queryBiasType", ifBias("bias !bq")},
+      {"valueBias", ifBias("bias %bk")},
+      {"valueBiasType", ifBias("bias !bk")},
+      {"rotatedQuery", step("q", rotated)},
+      {"rotatedKey", step("k", rotated)},
+      {"resultQuery", step("q", last)},
+      {"appendedKey", step("k", last)},
+      {"activation", activation.str()},
+      {"ops", getElementwiseOps(kernel.variant)},
+      {"queryRows", size(queryRows)},
+      {"keyRows", size(keyRows)},
+      {"rows", size(kernel.rows)},
       {"columns", size(kernel.columns)},
       {"blocks", size(kernel.columns / 32)},
       {"format", kernel.format.str()},
+      {"secondFormat",
+       has("mixed") ? (kernel.columns % 256 ? "q5_1" : "q4_k") : kernel.format.str()},
       {"heads", size(kernel.heads)},
       {"cacheHeads", size(kernel.cacheHeads)},
       {"dim", size(kernel.dim)},
+      {"dims", has("partial") ? ", dims = " + number(kernel.dim / 2) + " : i64" : std::string()},
       {"cache", kernel.cache.str()},
       {"page", number(kernel.page)},
-      {"layout", kernel.variant == "half" ? "half" : "interleaved"},
-      {"window",
-       kernel.window ? ", window = " + number(kernel.window) + " : i64" : std::string()},
+      {"layout", has("half") ? "half" : "interleaved"},
+      {"window", kernel.window ? ", window = " + number(kernel.window) + " : i64" : std::string()},
   };
-  llvm::sort(holes, [](const auto &a, const auto &b) {
-    return a.first.size() > b.first.size();
-  });
-  std::string program = std::string(types) + text;
+  llvm::sort(holes, [](const auto &a, const auto &b) { return a.first.size() > b.first.size(); });
+  std::string program = std::string(commonTypes) + text;
   for (const auto &[name, value] : holes) {
     std::string hole = "$" + name.str();
     for (size_t at; (at = program.find(hole)) != std::string::npos;)
@@ -375,14 +473,15 @@ Tolerance test::getTolerance(const KernelCase &kernel, double largest, double in
   return llvm::StringSwitch<Tolerance>(kernel.family)
       .Cases({"SelectRows", "Quantize", "AppendCache"}, {0, 0}) // exact
       .Case("Embedding", {1, weightNorm})
-      .Case("Add", {1, 2 * largest})
+      .Case("Elementwise", {exponential, 1 + largest * largest})
       .Case("Rope", {3, 2 * largest})
-      .Case("ActivationMultiply", {exponential, largest * largest})
       // A number is at most the root of the columns times the mean square's root.
-      .Cases({"RmsNorm", "RmsNormQuantize"},
+      .Cases({"RmsNorm", "RmsNormQuantize", "LayerNorm", "LayerNormQuantize"},
              {length, std::sqrt(double(kernel.columns)) * weightNorm})
       .Case("Linear", {length, product + largest})
-      .Case("LinearRopeAppendCache", {length + 3, 2 * product})
+      .Case("LinearActivation", {length + exponential, product})
+      // A norm over a head divides by its mean square's root, which is not small, and multiplies.
+      .Case("LinearRopeAppendCache", {length + kernel.dim + 3, 2 * product})
       .Case("LinearGatedActivation", {2 * length + exponential, product * product})
       // Scores of `dim` terms, in the exponent; then a weighted mean of values.
       .Case("PagedAttention",

@@ -90,8 +90,8 @@ KernelStep::Views KernelStep::storeCache(const reference::Cache &cache) {
     for (int64_t i = 0; i < type.getHeads() * type.getDim(); ++i)
       for (bool isKey : {true, false}) {
         float value = isKey ? entry.key[i] : entry.value[i];
-        size_t place = getPlace(type, token.first, token.second, i / type.getDim(),
-                                i % type.getDim(), isKey);
+        size_t place =
+            getPlace(type, token.first, token.second, i / type.getDim(), i % type.getDim(), isKey);
         if (bytes == 4)
           both[!isKey]->as<float>()[place] = value;
         else
@@ -133,9 +133,9 @@ llvm::Error KernelStep::addWeight(Operation *op) {
     auto type = table.getResult().getType();
     Buffer *buffer = allocate(4 * type.getRows() * type.getColumns());
     for (int64_t row = 0; row < type.getRows(); ++row)
-      artifact::fillRopeRow(
-          table.getBase().convertToDouble(), table.getFactors().value_or(ArrayRef<float>()), row,
-          buffer->as<float>().slice(row * type.getColumns(), type.getColumns()));
+      artifact::fillRopeRow(table.getBase().convertToDouble(),
+                            table.getFactors().value_or(ArrayRef<float>()), row,
+                            buffer->as<float>().slice(row * type.getColumns(), type.getColumns()));
     views[table] = {buffer};
     return llvm::Error::success();
   }
@@ -144,29 +144,46 @@ llvm::Error KernelStep::addWeight(Operation *op) {
     auto info = store.get(name);
     if (!info)
       return info.takeError();
-    weightNames[get] = name;
+    weightNames[get] = {name};
     Buffer *buffer = allocate((*info)->bytes);
     views[get] = {buffer};
     return store.readRows(name, 0, (*info)->rows, buffer->get());
   }
+  if (auto concat = dyn_cast<transformer::ConcatWeightsOp>(op)) { // read when it is packed
+    for (Value weight : concat.getWeights())
+      llvm::append_range(weightNames[concat], weightNames.lookup(weight));
+    return llvm::Error::success();
+  }
   auto pack = cast<transformer::PackWeightOp>(op);
   auto type = pack.getResult().getType();
-  std::string name = weightNames.lookup(pack.getWeight());
-  weightNames[pack] = name;
+  std::vector<std::string> names = weightNames.lookup(pack.getWeight());
   auto packed = dyn_cast<tile::PackedAttr>(type.getPacking());
   if (!packed)
-    return llvm::createStringError("weight '" + name + "' is packed in a way no test knows");
+    return llvm::createStringError("weight '" + names.front() +
+                                   "' is packed in a way no test knows");
   auto layout = PackedLayout::get(*NumericFormat::lookup(type.getFormat()), type.getRows(),
                                   type.getColumns(), packed.getRows());
   if (!layout)
     return layout.takeError();
   Buffer *buffer = allocate(layout->bytes);
   views[pack] = {buffer};
-  size_t next = 0;
+  std::vector<uint8_t> rows;
+  for (const std::string &name : names) {
+    auto info = store.get(name);
+    if (!info)
+      return info.takeError();
+    size_t begin = rows.size();
+    rows.resize(begin + (*info)->bytes);
+    if (auto error =
+            store.readRows(name, 0, (*info)->rows, MutableArrayRef(rows).drop_front(begin)))
+      return error;
+  }
+  size_t next = 0, rowBytes = rows.size() / type.getRows();
   return packRows(
       *layout,
       [&](int64_t first, int64_t count, MutableArrayRef<uint8_t> bytes) {
-        return store.readRows(name, first, count, bytes);
+        llvm::copy(ArrayRef(rows).slice(first * rowBytes, count * rowBytes), bytes.begin());
+        return llvm::Error::success();
       },
       [&](ArrayRef<uint8_t> group) {
         llvm::copy(group, buffer->get().begin() + next);
@@ -214,7 +231,8 @@ llvm::Error KernelStep::run(Executor executor) {
     llvm::Error error = llvm::Error::success();
     if (auto launchOp = dyn_cast<tile::LaunchOp>(op))
       error = launch(launchOp, executor);
-    else if (isa<transformer::RopeTableOp, transformer::GetWeightOp, transformer::PackWeightOp>(op))
+    else if (isa<transformer::RopeTableOp, transformer::GetWeightOp, transformer::ConcatWeightsOp,
+                 transformer::PackWeightOp>(op))
       error = addWeight(&op);
     if (error)
       return error;

@@ -27,7 +27,9 @@ public:
   static constexpr uint8_t filling = 0xCD;
 
   explicit Buffer(size_t size) : bytes(size + guardBytes, filling) {}
-  llvm::MutableArrayRef<uint8_t> get() { return llvm::MutableArrayRef(bytes).drop_back(guardBytes); }
+  llvm::MutableArrayRef<uint8_t> get() {
+    return llvm::MutableArrayRef(bytes).drop_back(guardBytes);
+  }
   template <typename T> llvm::MutableArrayRef<T> as() {
     return {reinterpret_cast<T *>(bytes.data()), get().size() / sizeof(T)};
   }
@@ -89,7 +91,8 @@ private:
   StepBounds bounds;
   Counts counts;
   llvm::DenseMap<mlir::Value, Views> views;
-  llvm::DenseMap<mlir::Value, std::string> weightNames;
+  /// The weights of the store that a weight is, one after the other.
+  llvm::DenseMap<mlir::Value, std::vector<std::string>> weightNames;
   std::vector<std::shared_ptr<Buffer>> buffers;
 };
 
