@@ -26,9 +26,8 @@ struct Exp2 {
   static constexpr float magic = 12582912;             ///< 1.5 * 2^23
   static constexpr int32_t magicBits = 0x4b400000;     ///< of `magic`
   /// Of q, highest power first; then the 1.
-  static constexpr float coefficients[] = {0.15353362e-3f, 1.3398874e-3f, 9.618437e-3f,
-                                           5.5503324e-2f,  0.24022648f,   0.6931472f,
-                                           1.0f};
+  static constexpr float coefficients[] = {
+      0.15353362e-3f, 1.3398874e-3f, 9.618437e-3f, 5.5503324e-2f, 0.24022648f, 0.6931472f, 1.0f};
   /// 2^x by these steps.
   static float compute(float x);
 };

@@ -225,9 +225,10 @@ void Check::executeAndCompare() {
                       inputs);
   };
   KernelStep interpreted = makeStep();
-  std::string message = llvm::toString(
-      interpreted.run([](tile::KernelOp kernel, ArrayRef<MutableArrayRef<uint8_t>> bytes,
-                         Counts counts) { return reference::runKernel(kernel, bytes, counts, 1); }));
+  std::string message = llvm::toString(interpreted.run(
+      [](tile::KernelOp kernel, ArrayRef<MutableArrayRef<uint8_t>> bytes, Counts counts) {
+        return reference::runKernel(kernel, bytes, counts, 1);
+      }));
   ASSERT_EQ(message, "");
 
   OwningOpRef<ModuleOp> kernels = ModuleOp::create(UnknownLoc::get(context.get()));
@@ -244,7 +245,8 @@ void Check::executeAndCompare() {
         std::array<int64_t, 3> grid;
         for (unsigned axis = 0; axis < 3; ++axis) {
           tile::ExtentAttr extent = kernel.getExtent(axis);
-          grid[axis] = extent.evaluate(extent.getCount() ? counts[unsigned(*extent.getCount())] : 1);
+          grid[axis] =
+              extent.evaluate(extent.getCount() ? counts[unsigned(*extent.getCount())] : 1);
         }
         compiled.run(kernel.getSymName(), pointers, counts, grid);
         return llvm::Error::success();
@@ -274,8 +276,7 @@ void Check::compareCache(KernelStep &step, unsigned index, const reference::Cach
       for (size_t i = 0; i < truth->size(); ++i)
         ASSERT_NEAR((*values)[i], (*truth)[i],
                     tolerance + (tolerance > 0 ? ulp * std::fabs((*truth)[i]) : 0))
-            << "channel " << i << " of position " << token.second << " of sequence "
-            << token.first;
+            << "channel " << i << " of position " << token.second << " of sequence " << token.first;
   }
 }
 
@@ -352,10 +353,12 @@ TEST(KernelTable, HasEveryFamilyAndFormat) {
         if ((!isProduct && family != "Embedding") ||
             (activations == "int8" && (format.isFloat() || !isProduct)))
           continue;
-        EXPECT_TRUE(llvm::any_of(getKernelCases(), [&](const KernelCase &kernel) {
-          return kernel.family == family && kernel.format == format.name &&
-                 kernel.activations == activations;
-        })) << family.str() << " has no case of format " << format.name.str() << " with "
+        EXPECT_TRUE(llvm::any_of(getKernelCases(),
+                                 [&](const KernelCase &kernel) {
+                                   return kernel.family == family && kernel.format == format.name &&
+                                          kernel.activations == activations;
+                                 }))
+            << family.str() << " has no case of format " << format.name.str() << " with "
             << activations.str() << " activations";
       }
 }
