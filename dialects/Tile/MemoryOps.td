@@ -186,8 +186,8 @@ def CopyAsyncOp : Tile_Op<"copy_async", [MemoryEffects<[MemRead, MemWrite]>]> {
 def WaitOp : Tile_Op<"wait", [MemoryEffects<[MemRead, MemWrite]>]> {
   let summary = "wait for copies and contractions that run beside the kernel";
   let description = [{
-    After it the copies of `tokens` are complete and visible to this block's threads (after a `tile.barrier`, to all),
-    and the tiles `values` (accumulators of asynchronous contractions) are final; the results are those tiles.
+    After it the copies of `tokens` are complete; each thread sees what it copied itself, and after a `tile.barrier` all see
+    all. And the tiles `values` (accumulators of asynchronous contractions) are final; the results are those tiles.
 
     Constraints:
     - (C1) results have the types of `values`.
@@ -206,7 +206,9 @@ def WaitOp : Tile_Op<"wait", [MemoryEffects<[MemRead, MemWrite]>]> {
 def BarrierOp : Tile_Op<"barrier", [MemoryEffects<[MemRead, MemWrite]>]> {
   let summary = "point that all threads of the block reach before any goes on";
   let description = [{
-    Orders shared memory: what was written before is seen after it. Nothing on a CPU, where a block is one thread.
+    Orders memory between the threads of the block (inside `tile.roles`, of the role): what was written before is seen
+    after it. Two threads may touch a byte, one of them writing, only with a barrier in between. Nothing on a CPU, where
+    a block is one thread.
   }];
   let assemblyFormat = "attr-dict";
 }

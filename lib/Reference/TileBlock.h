@@ -15,9 +15,11 @@
 #include "llvm/ADT/DenseSet.h"
 #include "llvm/Support/Error.h"
 #include <array>
+#include <deque>
 #include <functional>
 #include <memory>
 #include <optional>
+#include <set>
 #include <vector>
 
 namespace ingot::reference {
@@ -40,9 +42,25 @@ union Number {
   }
 };
 
+/// One touch of a byte: by which op and thread, and when.
+struct TileTouch {
+  static constexpr int32_t nobody = -1, several = -2;
+  mlir::Operation *op = nullptr;
+  int32_t thread = nobody; ///< warp * lanes + lane, of the role
+  uint32_t role = 0, epoch = 0;
+};
+
 /// The memory behind one argument, or one shared allocation.
 struct TileMemory {
   llvm::MutableArrayRef<uint8_t> bytes;
+
+  /// Of each byte, in kernels for threads: its last writer, and its readers since, by role.
+  struct Touches {
+    TileTouch writer;
+    llvm::SmallVector<TileTouch, 1> readers;
+  };
+  std::vector<Touches> touches;
+  uint32_t touchedBy = ~uint32_t(0); ///< the block whose threads these are
 
   /// Global: which block wrote (read) a byte, its number + 1; 0 none.
   std::vector<uint32_t> writers, readers;
@@ -52,6 +70,7 @@ struct TileMemory {
   enum State : uint8_t { Defined, Undefined, InFlight };
   std::vector<uint8_t> storage;
   std::vector<State> states;
+  std::vector<uint32_t> pendingReads; ///< of asynchronous contractions before their wait
   bool isShared() const { return !states.empty(); }
 };
 
@@ -60,8 +79,55 @@ struct TileValue {
   std::vector<Number> numbers;
   TileMemory *memory = nullptr;
   size_t copy = 0;        ///< of a token: its index in `copies`
+  size_t ring = 0;        ///< of a ring: its index in `rings`
   bool isPending = false; ///< a tile that an asynchronous contraction still computes
+  /// Bytes of shared memory that a tile was loaded from, or that a pending one still reads.
+  std::vector<std::pair<TileMemory *, int64_t>> sources{};
 };
+
+/// How many threads a kernel is for, and which of them hold the elements of tiles.
+class TileThreads {
+public:
+  explicit TileThreads(tile::KernelOp kernel);
+  /// Whether blocks have threads that memory must be ordered between. Lanes of a SIMD vector are
+  /// one thread.
+  bool areSeveral() const { return lanes > simdLanes || warps > 1; }
+  int64_t getWarps() const { return warps; }
+  /// The thread of each element, in row-major order, where `roleWarps` warps run; `several` where
+  /// it is not one.
+  llvm::ArrayRef<int32_t> getHolders(mlir::RankedTensorType type, int64_t roleWarps);
+
+private:
+  static constexpr int64_t simdLanes = 16;
+  int64_t lanes = 1, warps = 1;
+  llvm::DenseMap<std::pair<mlir::Type, int64_t>, std::vector<int32_t>> holders;
+};
+
+/// The epoch of each role up to which something is known.
+using TileKnowledge = llvm::SmallVector<uint32_t, 4>;
+
+/// A group of warps that runs one program; the first is the whole block.
+struct TileRole {
+  uint32_t epoch = 1, barrierEpoch = 1; ///< now; of the last barrier
+  TileKnowledge known;                  ///< of other roles
+  int64_t warps = 1;
+};
+
+/// A ring while it runs.
+struct TileRing {
+  struct Use {
+    bool isCommitted = false;
+    uint32_t producer = 0;
+    std::vector<size_t> copies;
+    TileKnowledge filled, released;
+    std::set<uint32_t> awaitedBy, releasedBy;
+  };
+  int64_t slots, readers;
+  std::deque<Use> uses;
+  int64_t acquired; ///< uses so far
+};
+
+class TileScheduler;
 
 /// What an elementwise op makes of its operands' elements; nothing where the op states no result.
 using ElementFunction = std::function<std::optional<Number>(llvm::ArrayRef<Number>)>;
@@ -71,7 +137,9 @@ ElementFunction getElementFunction(mlir::Operation *op);
 /// What all blocks of one run share.
 struct TileRun {
   std::array<int64_t, 3> counts;
-  llvm::DenseMap<mlir::Operation *, ElementFunction> functions;
+  TileThreads threads;
+  uint64_t seed;
+  llvm::DenseMap<mlir::Operation *, ElementFunction> functions{};
 };
 
 class TileBlock {
@@ -108,10 +176,13 @@ private:
   Access getAccess(mlir::Operation *op, mlir::Value view);
   llvm::Expected<int64_t> locate(const Access &access, llvm::ArrayRef<int64_t> at);
   llvm::Error checkRange(const Access &access, int64_t byte, int64_t size);
-  llvm::Error touch(const Access &access, int64_t byte, int64_t size, const uint8_t *written);
+  llvm::Error touch(const Access &access, int64_t byte, int64_t size, const uint8_t *written,
+                    int32_t thread = TileTouch::several);
   llvm::Error touchGlobal(const Access &access, int64_t byte, const uint8_t *written);
-  llvm::Expected<Number> readElement(const Access &access, llvm::ArrayRef<int64_t> at);
-  llvm::Error writeElement(const Access &access, llvm::ArrayRef<int64_t> at, Number value);
+  llvm::Expected<Number> readElement(const Access &access, llvm::ArrayRef<int64_t> at,
+                                     int32_t thread = TileTouch::several);
+  llvm::Error writeElement(const Access &access, llvm::ArrayRef<int64_t> at, Number value,
+                           int32_t thread = TileTouch::several);
   /// Whether a masked op leaves this element alone: it is past a size that the tile spans.
   static bool isMaskedOut(const Access &access, llvm::ArrayRef<int64_t> at, size_t tileRank);
   Result load(tile::LoadOp op);
@@ -121,7 +192,31 @@ private:
   llvm::Error decode(tile::DecodeOp op);
   TileValue allocate(tile::AllocOp op);
   Result startCopy(tile::CopyAsyncOp op);
-  void wait(tile::WaitOp op);
+  llvm::Error wait(tile::WaitOp op);
+
+  // Threads (TileRaces.cpp).
+  llvm::Error checkRace(const Access &access, int64_t byte, int32_t thread, bool isWrite);
+  bool isOrdered(const TileTouch &touch) const;
+  /// What a copy has written is there as if it were written now.
+  void noteArrival(mlir::Operation *wait, TileMemory &memory, int64_t byte);
+  /// The thread of each element of a tile; empty in kernels for one thread.
+  llvm::ArrayRef<int32_t> getHolders(mlir::RankedTensorType type);
+  void passBarrier();
+
+  // Roles and rings (TileRoles.cpp).
+  llvm::Error runRoleOp(mlir::Operation *op);
+  llvm::Error runRoles(tile::RolesOp op);
+  /// Other roles may go first; with `canGoOn`, waits for it.
+  llvm::Error takeTurn(mlir::Operation *op, std::function<bool()> canGoOn = nullptr,
+                       std::string waitsFor = "");
+  void publish(TileKnowledge &known);
+  static void join(TileKnowledge &known, llvm::ArrayRef<uint32_t> other);
+  TileValue makeRing(tile::RingOp op);
+  llvm::Expected<TileRing::Use *> getUse(mlir::Operation *op, mlir::Value ring, int64_t use);
+  llvm::Error acquire(tile::AcquireOp op);
+  llvm::Error commit(tile::CommitOp op);
+  llvm::Error await(tile::AwaitOp op);
+  llvm::Error release(tile::ReleaseOp op);
 
   // Arithmetic and rearrangement (TileCompute.cpp).
   Result contract(tile::ContractOp op);
@@ -139,11 +234,14 @@ private:
 
   /// An asynchronous copy that was started.
   struct Copy {
+    Access destinationAccess;
     TileMemory *source, *destination;
     llvm::DenseSet<int64_t> sourceBytes;
     std::vector<std::pair<int64_t, uint8_t>> written; ///< place in the destination, and the byte
     bool isComplete = false;
   };
+  /// The bytes arrive.
+  static void complete(Copy &copy);
 
   TileRun &sharedRun;
   uint32_t number;
@@ -151,6 +249,10 @@ private:
   llvm::DenseMap<mlir::Value, TileValue> values;
   std::vector<std::unique_ptr<TileMemory>> allocations;
   std::vector<Copy> copies;
+  std::vector<TileRole> roles{TileRole()};
+  uint32_t currentRole = 0, firstRole = 0; ///< `firstRole`: of those that run now
+  TileScheduler *scheduler = nullptr;      ///< while roles run
+  std::deque<TileRing> rings;
 };
 
 /// Calls `visit(coordinates, index)` for every element of a shape in row-major order, until it

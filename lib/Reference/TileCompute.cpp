@@ -57,12 +57,14 @@ TileValue TileBlock::exchange(tile::ExchangeOp op) {
 TileValue TileBlock::transpose(tile::TransposeOp op) {
   const TileValue &value = get(op.getValue());
   ArrayRef<int64_t> shape = op.getValue().getType().getShape();
-  return makeTile(op.getResult().getType().getShape(), [&](ArrayRef<int64_t> at) {
+  TileValue result = makeTile(op.getResult().getType().getShape(), [&](ArrayRef<int64_t> at) {
     SmallVector<int64_t, 5> from(at.size());
     for (auto [i, dim] : llvm::enumerate(op.getPermutation()))
       from[dim] = at[i];
     return value.numbers[getLinearIndex(shape, from)];
   });
+  result.sources = value.sources; // the same registers, or none where an operand is read in place
+  return result;
 }
 
 //===------------------------------------------------------------------------------------------===//
@@ -181,5 +183,13 @@ TileBlock::Result TileBlock::contract(tile::ContractOp op) {
         sum.integer = int32_t(sum.integer);
     }
   result.isPending = op.getAtom() == tile::Atom::WgmmaM64K16;
+  if (!result.isPending)
+    return result;
+  for (Value operand : {op.getA(), op.getB()})
+    for (auto [memory, byte] : get(operand).sources) {
+      memory->pendingReads.resize(memory->bytes.size());
+      ++memory->pendingReads[byte];
+      result.sources.push_back({memory, byte});
+    }
   return result;
 }

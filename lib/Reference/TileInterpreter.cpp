@@ -66,8 +66,7 @@ llvm::Error reference::runKernel(tile::KernelOp kernel,
         blocks.push_back({x, y, z});
   std::shuffle(blocks.begin(), blocks.end(), std::mt19937_64(seed));
 
-  TileRun run;
-  run.counts = counts;
+  TileRun run{counts, TileThreads(kernel), seed};
   for (auto [number, position] : llvm::enumerate(blocks))
     if (llvm::Error error = TileBlock(run, number, position).run(kernel, memories))
       return error;
@@ -84,7 +83,13 @@ llvm::Error TileBlock::run(tile::KernelOp kernel, ArrayRef<TileMemory *> argumen
     value.memory = memory;
     set(view, std::move(value));
   }
-  return runOps(kernel.getBody().front());
+  roles.front().warps = sharedRun.threads.getWarps();
+  if (llvm::Error error = runOps(kernel.getBody().front()))
+    return error;
+  for (const Copy &copy : copies)
+    if (!copy.isComplete)
+      return fail(copy.destinationAccess.op, "the copy is still under way when the block ends");
+  return llvm::Error::success();
 }
 
 llvm::Error TileBlock::fail(Operation *op, const Twine &message) const {
@@ -127,6 +132,10 @@ llvm::Error TileBlock::checkOperands(Operation *op) {
 llvm::Error TileBlock::runOp(Operation *op) {
   if (llvm::Error error = checkOperands(op))
     return error;
+  if (scheduler && isa<tile::LoadOp, tile::StoreOp, tile::ReadOp, tile::WriteOp, tile::CopyAsyncOp,
+                       tile::CommitOp, tile::ReleaseOp, tile::WaitOp>(op))
+    if (llvm::Error error = takeTurn(op))
+      return error;
   if (auto loop = dyn_cast<scf::ForOp>(op))
     return runFor(loop);
   if (auto branch = dyn_cast<scf::IfOp>(op))
@@ -137,12 +146,14 @@ llvm::Error TileBlock::runOp(Operation *op) {
     return this->write(write);
   if (auto decode = dyn_cast<tile::DecodeOp>(op))
     return this->decode(decode);
-  if (isa<tile::BarrierOp>(op))
-    return llvm::Error::success();
-  if (auto wait = dyn_cast<tile::WaitOp>(op)) {
-    this->wait(wait);
+  if (auto wait = dyn_cast<tile::WaitOp>(op))
+    return this->wait(wait);
+  if (isa<tile::BarrierOp>(op)) {
+    passBarrier();
     return llvm::Error::success();
   }
+  if (isa<tile::RolesOp, tile::AcquireOp, tile::CommitOp, tile::AwaitOp, tile::ReleaseOp>(op))
+    return runRoleOp(op);
   Result result = evaluate(op);
   if (!result)
     return result.takeError();
@@ -226,6 +237,7 @@ TileBlock::Result TileBlock::evaluate(Operation *op) {
       .Case([&](tile::LoadOp op) { return load(op); })
       .Case([&](tile::ReadOp op) { return read(op); })
       .Case([&](tile::AllocOp op) { return allocate(op); })
+      .Case([&](tile::RingOp op) { return makeRing(op); })
       .Case([&](tile::CopyAsyncOp op) { return startCopy(op); })
       .Case([&](tile::SplatOp op) {
         return TileValue{std::vector<Number>(op.getResult().getType().getNumElements(),

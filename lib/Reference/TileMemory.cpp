@@ -136,7 +136,7 @@ llvm::Error TileBlock::touchGlobal(const Access &access, int64_t byte, const uin
 }
 
 llvm::Error TileBlock::touch(const Access &access, int64_t byte, int64_t size,
-                             const uint8_t *written) {
+                             const uint8_t *written, int32_t thread) {
   TileMemory &memory = *access.memory;
   for (int64_t i = byte; i < byte + size; ++i) {
     if (memory.isShared() && memory.states[i] == TileMemory::InFlight)
@@ -148,6 +148,12 @@ llvm::Error TileBlock::touch(const Access &access, int64_t byte, int64_t size,
       return fail(access.op, llvm::formatv("byte {0} of {1} is read, but nothing has written it", i,
                                            access.name)
                                  .str());
+    if (written && !memory.pendingReads.empty() && memory.pendingReads[i] > 0)
+      return fail(access.op,
+                  llvm::formatv("byte {0} of {1} is written before the tile.wait for the "
+                                "asynchronous contraction that reads it",
+                                i, access.name)
+                      .str());
     for (const Copy &copy : copies)
       if (written && !copy.isComplete && copy.source == &memory && copy.sourceBytes.contains(i))
         return fail(access.op, llvm::formatv("byte {0} of {1} is written before the tile.wait for "
@@ -157,29 +163,33 @@ llvm::Error TileBlock::touch(const Access &access, int64_t byte, int64_t size,
     if (!memory.isShared())
       if (llvm::Error error = touchGlobal(access, i, written ? written + (i - byte) : nullptr))
         return error;
+    if (llvm::Error error = checkRace(access, i, thread, written))
+      return error;
     if (memory.isShared() && written)
       memory.states[i] = TileMemory::Defined;
   }
   return llvm::Error::success();
 }
 
-llvm::Expected<Number> TileBlock::readElement(const Access &access, ArrayRef<int64_t> at) {
+llvm::Expected<Number> TileBlock::readElement(const Access &access, ArrayRef<int64_t> at,
+                                              int32_t thread) {
   llvm::Expected<int64_t> byte = locate(access, at);
   if (!byte)
     return byte.takeError();
-  if (llvm::Error error = touch(access, *byte, access.elementBytes, nullptr))
+  if (llvm::Error error = touch(access, *byte, access.elementBytes, nullptr, thread))
     return error;
   return readNumber(access.element, access.memory->bytes.data() + *byte);
 }
 
-llvm::Error TileBlock::writeElement(const Access &access, ArrayRef<int64_t> at, Number value) {
+llvm::Error TileBlock::writeElement(const Access &access, ArrayRef<int64_t> at, Number value,
+                                    int32_t thread) {
   llvm::Expected<int64_t> byte = locate(access, at);
   if (!byte)
     return byte.takeError();
   uint64_t bits = toBits(access.element, value);
   uint8_t bytes[sizeof(bits)];
   std::memcpy(bytes, &bits, sizeof(bits));
-  if (llvm::Error error = touch(access, *byte, access.elementBytes, bytes))
+  if (llvm::Error error = touch(access, *byte, access.elementBytes, bytes, thread))
     return error;
   std::memcpy(access.memory->bytes.data() + *byte, bytes, access.elementBytes);
   return llvm::Error::success();
@@ -211,16 +221,22 @@ TileBlock::Result TileBlock::load(tile::LoadOp op) {
   TileValue result;
   result.numbers.reserve(type.getNumElements());
   Number zero = isa<FloatType>(type.getElementType()) ? Number::of(0.0f) : Number::of(int64_t(0));
-  auto error = forEachElement(type.getShape(), [&](ArrayRef<int64_t> at, size_t) -> llvm::Error {
+  ArrayRef<int32_t> holders = getHolders(type);
+  auto error = forEachElement(type.getShape(), [&](ArrayRef<int64_t> at, size_t i) -> llvm::Error {
     auto place = shift(offsets, at);
     if (op.getMasked() && isMaskedOut(access, place, at.size())) {
       result.numbers.push_back(zero);
       return llvm::Error::success();
     }
-    llvm::Expected<Number> number = readElement(access, place);
+    llvm::Expected<Number> number =
+        readElement(access, place, holders.empty() ? TileTouch::several : holders[i]);
     if (!number)
       return number.takeError();
     result.numbers.push_back(*number);
+    if (!holders.empty() && access.memory->isShared())
+      for (int64_t byte = *locate(access, place), end = byte + access.elementBytes; byte < end;
+           ++byte)
+        result.sources.push_back({access.memory, byte});
     return llvm::Error::success();
   });
   if (error)
@@ -232,12 +248,14 @@ llvm::Error TileBlock::store(tile::StoreOp op) {
   Access access = getAccess(op, op.getView());
   Coordinates offsets = getIntegers(op.getOffsets());
   const TileValue &value = get(op.getValue());
+  ArrayRef<int32_t> holders = getHolders(op.getValue().getType());
   return forEachElement(op.getValue().getType().getShape(),
                         [&](ArrayRef<int64_t> at, size_t i) -> llvm::Error {
                           auto place = shift(offsets, at);
                           if (op.getMasked() && isMaskedOut(access, place, at.size()))
                             return llvm::Error::success();
-                          return writeElement(access, place, value.numbers[i]);
+                          int32_t thread = holders.empty() ? TileTouch::several : holders[i];
+                          return writeElement(access, place, value.numbers[i], thread);
                         });
 }
 
@@ -327,7 +345,7 @@ TileBlock::Result TileBlock::startCopy(tile::CopyAsyncOp op) {
   Access source = getAccess(op, op.getSource()), destination = getAccess(op, op.getDestination());
   Coordinates from = getIntegers(op.getSourceOffsets()),
               to = getIntegers(op.getDestinationOffsets());
-  Copy copy{source.memory, destination.memory, {}, {}};
+  Copy copy{destination, source.memory, destination.memory, {}, {}};
   auto error = forEachElement(op.getSizes(), [&](ArrayRef<int64_t> at, size_t) -> llvm::Error {
     llvm::Expected<int64_t> read = locate(source, shift(from, at));
     if (!read)
@@ -356,20 +374,37 @@ TileBlock::Result TileBlock::startCopy(tile::CopyAsyncOp op) {
   return token;
 }
 
-void TileBlock::wait(tile::WaitOp op) {
+void TileBlock::complete(Copy &copy) {
+  if (copy.isComplete)
+    return;
+  for (auto [byte, value] : copy.written) {
+    copy.destination->bytes[byte] = value;
+    copy.destination->states[byte] = TileMemory::Defined;
+  }
+  copy.isComplete = true;
+}
+
+llvm::Error TileBlock::wait(tile::WaitOp op) {
   for (Value token : op.getTokens()) {
     Copy &copy = copies[get(token).copy];
-    if (copy.isComplete)
-      continue;
-    for (auto [byte, value] : copy.written) {
-      copy.destination->bytes[byte] = value;
-      copy.destination->states[byte] = TileMemory::Defined;
-    }
-    copy.isComplete = true;
+    complete(copy);
+    // Now the bytes are there for the threads that started the copy, whichever these are.
+    for (auto [byte, value] : copy.written)
+      noteArrival(op, *copy.destination, byte);
   }
   for (auto [value, result] : llvm::zip_equal(op.getValues(), op.getResults())) {
-    TileValue complete = get(value);
-    complete.isPending = false;
-    set(result, std::move(complete));
+    TileValue finished = get(value);
+    // Until now the contraction has read its operands.
+    Access access{op, "shared memory", {}, nullptr, {}, {}, 0};
+    for (auto [memory, byte] : finished.sources) {
+      access.memory = memory;
+      --memory->pendingReads[byte];
+      if (llvm::Error error = checkRace(access, byte, TileTouch::several, /*isWrite=*/false))
+        return error;
+    }
+    finished.sources.clear();
+    finished.isPending = false;
+    set(result, std::move(finished));
   }
+  return llvm::Error::success();
 }

@@ -16,8 +16,14 @@
 //   - numbers for which an op states no result: a division by zero, products that overflow the
 //     16-bit sums that `run` promises.
 //
-// It is slow and meant for small shapes. Threads of a block are not told apart, so a missing
-// tile.barrier is not found.
+//   - in kernels for blocks of threads (layouts of more than 16 lanes, or of warps): memory that
+//   two
+//     threads touch without a tile.barrier between them, where one of them writes; shared memory
+//     that is written while an asynchronous contraction reads it;
+//   - roles: memory that two roles touch without a use of a ring that orders them, uses that are
+//     out of order, and deadlock. Roles run in turns drawn from the seed.
+//
+// It is slow and meant for small shapes.
 //
 //===------------------------------------------------------------------------------------------===//
 
@@ -30,9 +36,9 @@
 
 namespace ingot::reference {
 
-/// Runs every block of the grid of `kernel`, in an order drawn from `seed`. Arguments are those of
-/// a compiled kernel: the bytes behind each view, in order; the same bytes may be given twice.
-/// `counts` are the values of tokens, outputs and sequences.
+/// Runs every block of the grid of `kernel`, in an order drawn from `seed` (as are turns of roles).
+/// Arguments are those of a compiled kernel: the bytes behind each view, in order; the same bytes
+/// may be given twice. `counts` are the values of tokens, outputs and sequences.
 llvm::Error runKernel(tile::KernelOp kernel,
                       llvm::ArrayRef<llvm::MutableArrayRef<uint8_t>> arguments,
                       std::array<int64_t, 3> counts, uint64_t seed = 0);

@@ -122,3 +122,48 @@ tile.kernel @Asynchronous(%a: !tile.view<[tokens, 576], f16>) grid [tokens ceild
   tile.wait %t
   tile.return
 }
+
+// -----
+
+#consumer = #tile.layout<register = [[0, 32]], lane = [[0, 1], [0, 2], [0, 4], [0, 8], [0, 16]], warp = [[0, 0], [0, 0]]>
+tile.kernel @Roles(%a: !tile.view<[8, 576], f32>) grid [] {
+  %c0 = arith.constant 0 : index
+  %c1 = arith.constant 1 : index
+  %c4 = arith.constant 4 : index
+  %n = arith.constant 8 : index
+  %s = tile.alloc : !tile.view<[4, 64], f32, shared>
+  %ring = tile.ring slots 4 readers 1
+  tile.roles role 1 {
+    scf.for %u = %c0 to %n step %c1 {
+      %slot = arith.remui %u, %c4 : index
+      tile.acquire %ring[%u]
+      %t = tile.copy_async %a[%c0, %u] to %s[%slot, %c0] [1, 64]
+          : !tile.view<[8, 576], f32> to !tile.view<[4, 64], f32, shared>
+      tile.commit %ring[%u] (%t)
+    }
+  } role 4 {
+    scf.for %u = %c0 to %n step %c1 {
+      %slot = arith.remui %u, %c4 : index
+      tile.await %ring[%u]
+      %x = tile.load %s[%slot, %c0] : !tile.view<[4, 64], f32, shared> -> tensor<1x64xf32, #consumer>
+      tile.release %ring[%u]
+    }
+  }
+  tile.return
+}
+
+// -----
+
+tile.kernel @Steps(%a: !tile.view<[64], f32>) grid [] {
+  %u = arith.constant 0 : index
+  %s = tile.alloc : !tile.view<[64], f32, shared>
+  %ring = tile.ring slots 4 readers 1
+  tile.acquire %ring[%u]
+  %t0 = tile.copy_async %a[%u] to %s[%u] [32] : !tile.view<[64], f32> to !tile.view<[64], f32, shared>
+  %t1 = tile.copy_async %a[%u] to %s[%u] [32] : !tile.view<[64], f32> to !tile.view<[64], f32, shared>
+  tile.commit %ring[%u] (%t0, %t1)
+  tile.commit %ring[%u]
+  tile.await %ring[%u]
+  tile.release %ring[%u]
+  tile.return
+}

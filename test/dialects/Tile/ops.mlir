@@ -90,6 +90,32 @@ tile.kernel @Asynchronous(%a: !tile.view<[tokens, 576], f16>) grid [tokens ceild
   tile.return
 }
 
+// CHECK-LABEL: tile.kernel @Roles
+tile.kernel @Roles(%a: !tile.view<[64], f32>) grid [] {
+  %u = arith.constant 0 : index
+  %s = tile.alloc : !tile.view<[64], f32, shared>
+  // CHECK: %[[RING:.*]] = tile.ring slots 4 readers 2
+  %r = tile.ring slots 4 readers 2
+  // CHECK: tile.roles role 1 {
+  tile.roles role 1 {
+    // CHECK-NEXT: tile.acquire %[[RING]][%{{.*}}]
+    tile.acquire %r[%u]
+    %t = tile.copy_async %a[%u] to %s[%u] [64] : !tile.view<[64], f32> to !tile.view<[64], f32, shared>
+    // CHECK: tile.commit %[[RING]][%{{.*}}] (%{{.*}})
+    tile.commit %r[%u] (%t)
+    // CHECK-NEXT: tile.commit %[[RING]][%{{.*}}]{{$}}
+    tile.commit %r[%u]
+    // CHECK-NEXT: } role 4 {
+  } role 4 {
+    // CHECK-NEXT: tile.await %[[RING]][%{{.*}}]
+    tile.await %r[%u]
+    // CHECK-NEXT: tile.release %[[RING]][%{{.*}}]
+    tile.release %r[%u]
+    // CHECK-NEXT: }
+  }
+  tile.return
+}
+
 // CHECK-LABEL: func.func @launch
 func.func @launch(%x: tensor<?x576xf32>) -> tensor<?x1xf32> {
   // CHECK: tile.launch @RowSum(%{{.*}}) : (tensor<?x576xf32>) -> tensor<?x1xf32>

@@ -4,17 +4,8 @@
 //
 //===----------------------------------------------------------------------------------------------===//
 
-#include "ingot/Reference/TileInterpreter.h"
-#include "mlir/Dialect/Arith/IR/Arith.h"
-#include "mlir/Dialect/Math/IR/Math.h"
-#include "mlir/Dialect/SCF/IR/SCF.h"
-#include "mlir/IR/BuiltinOps.h"
-#include "mlir/IR/MLIRContext.h"
-#include "mlir/Parser/Parser.h"
-#include "gmock/gmock.h"
-#include "gtest/gtest.h"
+#include "RunTile.h"
 #include <cmath>
-#include <vector>
 
 using namespace ingot;
 using testing::ElementsAre;
@@ -22,27 +13,15 @@ using testing::HasSubstr;
 
 namespace {
 
-template <typename T> llvm::MutableArrayRef<uint8_t> bytesOf(std::vector<T> &values) {
-  return {reinterpret_cast<uint8_t *>(values.data()), values.size() * sizeof(T)};
-}
-
 const char *const layouts = R"(
   #row = #tile.layout<register = [], lane = [[0, 1], [0, 2], [0, 4]]>
   #same = #tile.layout<register = [], lane = [[0, 0], [0, 0], [0, 0]]>
   #wide = #tile.layout<register = [[0, 8], [0, 16]], lane = [[0, 1], [0, 2], [0, 4]]>
 )";
 
-/// Runs the only kernel of `text`; the message, or nothing.
 std::string run(const std::string &text, llvm::ArrayRef<llvm::MutableArrayRef<uint8_t>> arguments,
                 std::array<int64_t, 3> counts = {1, 1, 1}) {
-  mlir::MLIRContext context(mlir::MLIRContext::Threading::DISABLED);
-  context.loadDialect<tile::TileDialect, mlir::arith::ArithDialect, mlir::math::MathDialect,
-                      mlir::scf::SCFDialect>();
-  auto module = mlir::parseSourceString<mlir::ModuleOp>(layouts + text, &context);
-  if (!module)
-    return "does not parse";
-  return llvm::toString(
-      reference::runKernel(*module->getOps<tile::KernelOp>().begin(), arguments, counts));
+  return ingot::run(layouts + text, arguments, counts);
 }
 
 /// Doubles 4 rows of 8 numbers a block, the last block masked.
