@@ -273,6 +273,7 @@ private:
     for (const CpuTarget &target : targets) {
       OwningOpRef<ModuleOp> copy(model.module->clone());
       PassManager manager(&context);
+      manager.addPass(tile::createChooseCpuAtoms({target.getName()}));
       manager.addPass(tile::createLowerTileToCpu());
       if (failed(manager.run(*copy)))
         return diagnostics.take("the stage target failed");

@@ -41,6 +41,24 @@ def SelectKernels : Pass<"ingot-select-kernels", "::mlir::ModuleOp"> {
   ];
 }
 
+def ChooseCpuAtoms : Pass<"ingot-choose-cpu-atoms", "::mlir::ModuleOp"> {
+  let summary = "Make integer contractions of the best instruction that a CPU target has";
+  let description = [{
+    `vpmaddubsw`, which emitters write, becomes `vpdpbusd` where the target has it for the contraction's lanes (AVX-VNNI,
+    AVX-512 VNNI). Both are exact, so results keep every bit.
+
+    ```mlir
+    %y = tile.contract vpmaddubsw %a, %b, %acc run 8 : tensor<8x32xi8, #a>, tensor<32x1xi8, #b>, tensor<8x1xi32, #y>
+    // for cpu:x86-64-v3+avxvnni becomes
+    %y = tile.contract vpdpbusd %a, %b, %acc run 8 : tensor<8x32xi8, #a>, tensor<32x1xi8, #b>, tensor<8x1xi32, #y>
+    ```
+
+    Assumes nothing. Does nothing for other atoms and targets. Linear in the number of ops.
+  }];
+  let options = [Option<"target", "target", "std::string", /*default=*/"\"cpu:x86-64-v3\"", "The CPU target">];
+  let statistics = [Statistic<"changed", "changed", "Contractions that got another atom">];
+}
+
 def LowerTileToCpu : Pass<"ingot-lower-tile-to-cpu", "::mlir::ModuleOp"> {
   let summary = "Replace tile kernels by functions on SIMD vectors";
   let description = [{

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 using namespace ingot::test;
+namespace LLVM = mlir::LLVM;
 
 CompiledKernels::CompiledKernels(llvm::StringRef text, llvm::StringRef target) {
   mlir::DialectRegistry registry;
@@ -23,20 +24,61 @@ CompiledKernels::CompiledKernels(llvm::StringRef text, llvm::StringRef target) {
     error = "does not parse";
     return;
   }
-  compile(*module, target);
+  if (lower(*module, target))
+    compile(*module, target);
 }
 
 CompiledKernels::CompiledKernels(mlir::ModuleOp module, llvm::StringRef target) {
-  compile(module, target);
+  if (lower(module, target))
+    compile(module, target);
+}
+
+/// vpdpbusd: to each lane of 32 bits the sum of four products of an unsigned and a signed byte.
+static void emulateDot(LLVM::CallIntrinsicOp op) {
+  mlir::OpBuilder b(op);
+  mlir::Location loc = op.getLoc();
+  mlir::Value sum = op.getArgs()[0];
+  auto lanes = mlir::cast<mlir::VectorType>(sum.getType());
+  auto wide = mlir::VectorType::get(4 * lanes.getNumElements(), b.getI32Type());
+  mlir::Value product =
+      LLVM::MulOp::create(b, loc, LLVM::ZExtOp::create(b, loc, wide, op.getArgs()[1]),
+                          LLVM::SExtOp::create(b, loc, wide, op.getArgs()[2]));
+  for (int32_t byte = 0; byte < 4; ++byte) {
+    llvm::SmallVector<int32_t> mask;
+    for (int32_t lane = 0; lane < lanes.getNumElements(); ++lane)
+      mask.push_back(4 * lane + byte);
+    mlir::Value part = LLVM::ShuffleVectorOp::create(b, loc, product, product, mask);
+    sum = LLVM::AddOp::create(b, loc, sum, part);
+  }
+  op.getResult(0).replaceAllUsesWith(sum);
+  op.erase();
+}
+
+std::unique_ptr<CompiledKernels> CompiledKernels::emulate(mlir::ModuleOp module,
+                                                          llvm::StringRef target) {
+  std::unique_ptr<CompiledKernels> kernels(new CompiledKernels());
+  if (!kernels->lower(module, target))
+    return kernels;
+  module.walk([&](LLVM::CallIntrinsicOp op) {
+    if (!op.getIntrin().starts_with("llvm.x86.avx512.vpdpbusd."))
+      return;
+    emulateDot(op);
+    ++kernels->emulated;
+  });
+  kernels->compile(module, "cpu:x86-64-v3");
+  return kernels;
+}
+
+bool CompiledKernels::lower(mlir::ModuleOp module, llvm::StringRef target) {
+  mlir::PassManager passes(module.getContext());
+  passes.addPass(tile::createChooseCpuAtoms({target.str()}));
+  passes.addPass(tile::createLowerTileToCpu());
+  if (mlir::failed(passes.run(module)))
+    error = "does not lower";
+  return error.empty();
 }
 
 void CompiledKernels::compile(mlir::ModuleOp module, llvm::StringRef target) {
-  mlir::PassManager passes(module.getContext());
-  passes.addPass(tile::createLowerTileToCpu());
-  if (mlir::failed(passes.run(module))) {
-    error = "does not lower";
-    return;
-  }
   llvm::Expected<CpuTarget> cpu = CpuTarget::parse(target);
   if (!cpu) {
     error = llvm::toString(cpu.takeError());

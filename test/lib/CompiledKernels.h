@@ -12,6 +12,7 @@
 #include "llvm/ADT/ArrayRef.h"
 #include "llvm/ADT/StringRef.h"
 #include <array>
+#include <memory>
 #include <string>
 
 namespace ingot::test {
@@ -25,6 +26,10 @@ public:
   explicit CompiledKernels(llvm::StringRef text, llvm::StringRef target = "cpu:x86-64-v3");
   /// The same for IR that is there already. The module is lowered in place.
   explicit CompiledKernels(mlir::ModuleOp module, llvm::StringRef target = "cpu:x86-64-v3");
+  /// The same for a target that this machine need not be: instructions of dot products (vpdpbusd)
+  /// are replaced by plain arithmetic that does what the processor's manual says of them.
+  /// `emulated` says how many there were.
+  static std::unique_ptr<CompiledKernels> emulate(mlir::ModuleOp module, llvm::StringRef target);
   ~CompiledKernels();
   CompiledKernels(const CompiledKernels &) = delete;
 
@@ -33,8 +38,11 @@ public:
            std::array<int64_t, 3> grid = {1, 1, 1}) const;
 
   std::string error, assembly;
+  int64_t emulated = 0;
 
 private:
+  CompiledKernels() = default;
+  bool lower(mlir::ModuleOp module, llvm::StringRef target);
   void compile(mlir::ModuleOp module, llvm::StringRef target);
   void *library = nullptr;
   int file = -1;

@@ -2,11 +2,13 @@
 //
 // As mlir-translate, with Ingot's importers and targets. `--import-gguf FILE` prints the dense
 // program of a checkpoint; the bytes of its weights stay in the file. `--emit-ptx --chip=sm_80`
-// prints the PTX of functions of the LLVM dialect.
+// prints the PTX of functions of the LLVM dialect, `--emit-assembly --cpu=cpu:x86-64-v3` their code
+// for a CPU.
 //
 //===------------------------------------------------------------------------------------------===//
 
 #include "ingot/Import/Import.h"
+#include "ingot/Target/Cpu.h"
 #include "ingot/Target/Nvptx.h"
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 #include "mlir/Dialect/LLVMIR/NVVMDialect.h"
@@ -43,6 +45,17 @@ static LogicalResult emitPtx(ModuleOp module, StringRef chipName, raw_ostream &o
   return success();
 }
 
+static LogicalResult emitAssembly(ModuleOp module, StringRef name, raw_ostream &output) {
+  auto target = CpuTarget::parse(name);
+  if (!target)
+    return module.emitError() << llvm::toString(target.takeError());
+  auto code = compileForCpu(module, *target, {/*withAssembly=*/true});
+  if (!code)
+    return module.emitError() << llvm::toString(code.takeError());
+  output << code->assembly;
+  return success();
+}
+
 int main(int argc, char **argv) {
   TranslateToMLIRRegistration gguf("import-gguf", "the dense program of a GGUF checkpoint",
                                    importGguf, import::registerImportDialects);
@@ -52,5 +65,14 @@ int main(int argc, char **argv) {
       "emit-ptx", "PTX of functions of the LLVM dialect",
       [&](ModuleOp module, raw_ostream &output) { return emitPtx(module, chip, output); },
       [](DialectRegistry &registry) { registry.insert<LLVM::LLVMDialect, NVVM::NVVMDialect>(); });
+  llvm::cl::opt<std::string> cpu("cpu", llvm::cl::desc("CPU that --emit-assembly writes for"),
+                                 llvm::cl::init("cpu:x86-64-v3"));
+  // The linker resets options, so the name is taken before.
+  TranslateFromMLIRRegistration assembly(
+      "emit-assembly", "assembly of functions of the LLVM dialect for a CPU",
+      [&](ModuleOp module, raw_ostream &output) {
+        return emitAssembly(module, std::string(cpu), output);
+      },
+      [](DialectRegistry &registry) { registry.insert<LLVM::LLVMDialect>(); });
   return failed(mlirTranslateMain(argc, argv, "Ingot's translations"));
 }

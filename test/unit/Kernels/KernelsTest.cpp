@@ -132,6 +132,9 @@ private:
   void drawInputs(func::FuncOp function);
   void selectKernels();
   void executeAndCompare();
+  KernelStep makeStep();
+  OwningOpRef<ModuleOp> copyKernels();
+  void compareCompiled(const CompiledKernels &compiled, const KernelStep &interpreted);
   void compareWithReference(KernelStep &step, ArrayRef<Datum> expected);
   void compareCache(KernelStep &step, unsigned index, const reference::Cache &expected,
                     double tolerance);
@@ -218,12 +221,19 @@ double Check::getTolerance() const {
   return test::getTolerance(kernel, largest, inputNorm, weightNorm).get();
 }
 
+KernelStep Check::makeStep() {
+  return KernelStep(*selected->getOps<func::FuncOp>().begin(), store,
+                    {contextTokens, int64_t(kernel.tokens.size())}, counts, inputs);
+}
+
+OwningOpRef<ModuleOp> Check::copyKernels() {
+  OwningOpRef<ModuleOp> kernels = ModuleOp::create(UnknownLoc::get(context.get()));
+  for (auto op : selected->getOps<tile::KernelOp>())
+    kernels->push_back(op->clone());
+  return kernels;
+}
+
 void Check::executeAndCompare() {
-  auto function = *selected->getOps<func::FuncOp>().begin();
-  auto makeStep = [&] {
-    return KernelStep(function, store, {contextTokens, int64_t(kernel.tokens.size())}, counts,
-                      inputs);
-  };
   KernelStep interpreted = makeStep();
   std::string message = llvm::toString(interpreted.run(
       [](tile::KernelOp kernel, ArrayRef<MutableArrayRef<uint8_t>> bytes, Counts counts) {
@@ -231,13 +241,25 @@ void Check::executeAndCompare() {
       }));
   ASSERT_EQ(message, "");
 
-  OwningOpRef<ModuleOp> kernels = ModuleOp::create(UnknownLoc::get(context.get()));
-  for (auto op : selected->getOps<tile::KernelOp>())
-    kernels->push_back(op->clone());
-  CompiledKernels compiled(*kernels);
+  OwningOpRef<ModuleOp> kernels = copyKernels();
+  compareCompiled(CompiledKernels(*kernels), interpreted);
+  // Dot instructions have the same bits: unsigned and signed codes.
+  if (kernel.activations == "int8" && llvm::is_contained({"q4_1", "q8_0"}, kernel.format)) {
+    kernels = copyKernels();
+    auto emulated = CompiledKernels::emulate(*kernels, "cpu:x86-64-v3+avxvnni");
+    EXPECT_GT(emulated->emulated, 0);
+    compareCompiled(*emulated, interpreted);
+  }
+  auto expected = reference::runEntry(*module, "f", inputs, store, /*threads=*/1);
+  ASSERT_TRUE(succeeded(expected));
+  compareWithReference(interpreted, *expected);
+}
+
+/// Executes the compiled kernels; all bytes must be those of the interpreter.
+void Check::compareCompiled(const CompiledKernels &compiled, const KernelStep &interpreted) {
   ASSERT_EQ(compiled.error, "");
   KernelStep executed = makeStep();
-  message = llvm::toString(executed.run(
+  std::string message = llvm::toString(executed.run(
       [&](tile::KernelOp kernel, ArrayRef<MutableArrayRef<uint8_t>> bytes, Counts counts) {
         SmallVector<void *> pointers;
         for (MutableArrayRef<uint8_t> argument : bytes)
@@ -260,9 +282,6 @@ void Check::executeAndCompare() {
                                  << int(*differsA) << " interpreted, " << int(*differsB)
                                  << " compiled";
   }
-  auto expected = reference::runEntry(*module, "f", inputs, store, /*threads=*/1);
-  ASSERT_TRUE(succeeded(expected));
-  compareWithReference(interpreted, *expected);
 }
 
 void Check::compareCache(KernelStep &step, unsigned index, const reference::Cache &expected,
