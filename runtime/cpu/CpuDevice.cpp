@@ -1,21 +1,17 @@
 //===- CpuDevice.cpp - The CPU as a device ----------------------------------------------------===//
 //
 // Everything is done when a call returns: queues have nothing to wait for and events are times.
-// Code is checked (ElfCheck) before the dynamic loader sees it, and leaves with its module.
+// Code is checked (ElfCheck) before it is loaded (ElfLoad), and leaves with its module.
 //
 //===------------------------------------------------------------------------------------------===//
 
 #include "runtime/cpu/CpuDevice.h"
-#include "runtime/cpu/ElfCheck.h"
+#include "runtime/cpu/ElfLoad.h"
 #include "runtime/cpu/Measure.h"
 
 #include <algorithm>
-#include <cerrno>
 #include <chrono>
 #include <cstring>
-#include <dlfcn.h>
-#include <sys/mman.h>
-#include <unistd.h>
 
 using namespace ingot;
 using namespace ingot::runtime;
@@ -35,28 +31,6 @@ private:
     hostAccessible = true;
   }
   MappedMemory owned;
-};
-
-class SharedObject : public Module {
-public:
-  SharedObject(void *handle, int file) : handle(handle), file(file) {}
-  ~SharedObject() override {
-    dlclose(handle);
-    close(file);
-  }
-  Result<Kernel> findKernel(std::string_view symbol, const KernelShape &) const override {
-    std::string name(symbol);
-    void *address = name.find('\0') == std::string::npos ? dlsym(handle, name.c_str()) : nullptr;
-    if (!address)
-      return INGOT_ERROR("the code has no kernel '%s'", name.c_str());
-    return Kernel(address);
-  }
-
-private:
-  void *handle;
-  /// Stays open: the loader knows libraries by their path, and a second one under the number of a
-  /// closed file would be taken for the first.
-  int file;
 };
 
 class ReachedEvent : public Event {
@@ -127,22 +101,6 @@ void copyInParallel(WorkerPool &pool, Bytes from, std::byte *to) {
   pool.run({&launch, 1}, nullptr);
 }
 
-/// A file in memory with these bytes, or -1 with errno.
-int createMemoryFile(Bytes bytes) {
-  int file = memfd_create("ingot-kernels", MFD_CLOEXEC);
-  while (file >= 0 && !bytes.empty()) {
-    ssize_t written = write(file, bytes.data(), bytes.size());
-    if (written < 0 && errno == EINTR)
-      continue;
-    if (written <= 0) {
-      close(file);
-      return -1;
-    }
-    bytes = bytes.subspan(written);
-  }
-  return file;
-}
-
 } // namespace
 
 CpuDevice::CpuDevice(const CpuOptions &options, Features features)
@@ -175,20 +133,10 @@ Result<const Section *> CpuDevice::selectCode(const Artifact &artifact) const {
 }
 
 Result<std::unique_ptr<Module>> CpuDevice::loadModule(Bytes code) {
-  if (Status status = checkKernelElf(code); !status)
-    return std::move(status).withContext("kernel code");
-  int file = createMemoryFile(code);
-  if (file < 0)
-    return INGOT_ERROR("cannot make a memory file of %zu bytes for kernel code: %s", code.size(),
-                       std::strerror(errno));
-  void *handle = dlopen(formatText("/proc/self/fd/%d", file).c_str(), RTLD_NOW | RTLD_LOCAL);
-  if (!handle) {
-    close(file);
-    return INGOT_ERROR(
-        "cannot load kernel code: %s (a host with the sysctl vm.memfd_noexec=2 refuses)",
-        dlerror());
-  }
-  return std::unique_ptr<Module>(std::make_unique<SharedObject>(handle, file));
+  Result<KernelElf> elf = checkKernelElf(code);
+  if (!elf)
+    return elf.takeStatus().withContext("kernel code");
+  return loadKernelElf(code, *elf);
 }
 
 Result<std::unique_ptr<DeviceMemory>> CpuDevice::allocate(uint64_t bytes) {

@@ -1,8 +1,8 @@
 //===- CpuDevice.h - The CPU as a device ------------------------------------------------------===//
 //
 // Memory is the host's, weights are used where they are mapped, code is an ELF shared object that
-// the dynamic loader takes from a memory file, a queue runs what it is given at once on the worker
-// pool. Queues of one device share its pool and wait for each other.
+// is copied and relocated in memory, a queue runs what it is given at once on the worker pool.
+// Queues of one device share its pool and wait for each other.
 //
 //===------------------------------------------------------------------------------------------===//
 

@@ -1,6 +1,6 @@
 //===- ElfCheck.cpp - Is this shared object only code? ----------------------------------------===//
 //
-// Follows what the dynamic loader follows (program header, dynamic entries, hash tables, symbols,
+// Follows what a dynamic loader follows (program header, dynamic entries, hash tables, symbols,
 // relocations; section headers do not matter) and reads each record through a bound check. Entries
 // that are not known to be harmless are refused. It does not look at instructions.
 //
@@ -9,11 +9,10 @@
 #include "runtime/cpu/ElfCheck.h"
 
 #include <cstring>
-#include <elf.h>
 #include <string_view>
-#include <vector>
 
 using namespace ingot::runtime;
+using cpu::KernelElf;
 
 namespace {
 
@@ -26,6 +25,7 @@ class ElfCheck {
 public:
   explicit ElfCheck(Bytes file) : file(file) {}
   Status run();
+  KernelElf take() { return std::move(result); }
 
 private:
   Status checkHeader();
@@ -37,7 +37,7 @@ private:
   Status countByGnuHash();
   Status checkSymbols();
   Status checkRelocations(const char *what, uint64_t address, uint64_t bytes,
-                          uint64_t relativeCount);
+                          uint64_t relativeCount, Bytes &table);
 
   /// Copies records out of the file: nothing in it is aligned by promise.
   template <typename Record> bool readFile(uint64_t offset, Record &record) const {
@@ -56,9 +56,11 @@ private:
   }
 
   Bytes file;
+  KernelElf result;
   Elf64_Ehdr header;
-  std::vector<Elf64_Phdr> loads;
-  Bytes dynamic, strings, symbols;
+  std::vector<Elf64_Phdr> &loads = result.segments;
+  Bytes &strings = result.strings, &symbols = result.symbols;
+  Bytes dynamic;
   uint64_t stringTable = 0, stringBytes = 0, symbolTable = 0, symbolCount = 0;
   uint64_t hash = 0, gnuHash = 0;
   uint64_t rela = 0, relaBytes = 0, relaCount = 0, pltRela = 0, pltRelaBytes = 0;
@@ -73,8 +75,9 @@ Status ElfCheck::run() {
   if (hash)
     INGOT_RETURN_IF_ERROR(countByHash());
   INGOT_RETURN_IF_ERROR(checkSymbols());
-  INGOT_RETURN_IF_ERROR(checkRelocations("relocation", rela, relaBytes, relaCount));
-  return checkRelocations("PLT relocation", pltRela, pltRelaBytes, 0);
+  Bytes *tables = result.relocations;
+  INGOT_RETURN_IF_ERROR(checkRelocations("relocation", rela, relaBytes, relaCount, tables[0]));
+  return checkRelocations("PLT relocation", pltRela, pltRelaBytes, 0, tables[1]);
 }
 
 Status ElfCheck::checkHeader() {
@@ -122,6 +125,8 @@ Status ElfCheck::checkSegments() {
     case PT_GNU_RELRO:
       if (!isInside(segment.p_vaddr, segment.p_memsz, PF_W))
         return INGOT_ERROR("the relro segment does not lie in a writable one");
+      result.relroBegin = segment.p_vaddr;
+      result.relroEnd = segment.p_vaddr + segment.p_memsz;
       break;
     case PT_PHDR:
     case PT_NOTE:
@@ -346,10 +351,10 @@ Status ElfCheck::checkSymbols() {
 }
 
 Status ElfCheck::checkRelocations(const char *what, uint64_t address, uint64_t bytes,
-                                  uint64_t relativeCount) {
+                                  uint64_t relativeCount, Bytes &table) {
   if (!address && !bytes)
     return Status::success();
-  Bytes table = find(address, bytes);
+  table = find(address, bytes);
   uint64_t count = bytes / sizeof(Elf64_Rela);
   if (!table.data() || bytes % sizeof(Elf64_Rela) || address % alignof(Elf64_Rela) ||
       relativeCount > count)
@@ -376,4 +381,9 @@ Status ElfCheck::checkRelocations(const char *what, uint64_t address, uint64_t b
 
 } // namespace
 
-Status cpu::checkKernelElf(Bytes file) { return ElfCheck(file).run(); }
+Result<KernelElf> cpu::checkKernelElf(Bytes file) {
+  ElfCheck check(file);
+  if (Status status = check.run(); !status)
+    return status;
+  return check.take();
+}

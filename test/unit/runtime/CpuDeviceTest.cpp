@@ -2,7 +2,7 @@
 
 #include "runtime/cpu/CpuDevice.h"
 #include "runtime/core/Model.h"
-#include "runtime/cpu/ElfCheck.h"
+#include "runtime/cpu/ElfLoad.h"
 #include "test/unit/runtime/DeviceConformance.h"
 #include "test/unit/runtime/ToyModel.h"
 
@@ -113,8 +113,8 @@ TEST(CpuDevice, AModelWithoutOneOfItsKernelsDoesNotOpen) {
 //===--------------------------------------------------------------------------------------------===//
 
 std::string check(const std::vector<std::byte> &elf) {
-  Status status = checkKernelElf(elf);
-  return status.ok() ? "accepted" : status.message();
+  Result<KernelElf> result = checkKernelElf(elf);
+  return result.ok() ? "accepted" : result.message();
 }
 
 TEST(ElfCheck, AcceptsKernels) { EXPECT_EQ(check(Toy::readKernels()), "accepted"); }
@@ -146,18 +146,64 @@ TEST(ElfCheck, EveryTruncationIsRefused) {
 
 TEST(ElfCheck, FlippedBitsNeverCrashAndWhatIsAcceptedLoads) {
   std::vector<std::byte> elf = Toy::readKernels();
-  CpuDevice device({1});
   size_t refused = 0;
   for (size_t bit = 0; bit < elf.size() * 8; ++bit) {
     elf[bit / 8] ^= std::byte(1 << bit % 8);
-    // The dynamic loader is a stronger judge than a second opinion of ours, but slow.
-    if (check(elf) != "accepted")
+    if (Result<KernelElf> result = checkKernelElf(elf); !result)
       ++refused;
-    else if (bit % 16 == 0)
-      (void)device.loadModule(elf).ok();
+    else
+      EXPECT_TRUE(loadKernelElf(elf, *result).ok()) << bit;
     elf[bit / 8] ^= std::byte(1 << bit % 8);
   }
   EXPECT_GT(refused, 1000u);
+}
+
+/// The rights, as in /proc/self/maps, of the page that holds `address`.
+std::string readRights(const void *address) {
+  std::ifstream maps("/proc/self/maps");
+  for (std::string line; std::getline(maps, line);) {
+    unsigned long begin, end;
+    char rights[5];
+    if (std::sscanf(line.c_str(), "%lx-%lx %4s", &begin, &end, rights) == 3 &&
+        reinterpret_cast<uintptr_t>(address) - begin < end - begin)
+      return rights;
+  }
+  return "unmapped";
+}
+
+TEST(ElfLoad, CodeIsExecutableNotWritableAndLeavesWithItsModule) {
+  std::vector<std::byte> elf = Toy::readKernels();
+  CpuDevice device({1});
+  auto module = device.loadModule(elf);
+  ASSERT_TRUE(module.ok()) << module.message();
+  elf.clear(); // nothing of the file is needed any longer
+  Kernel kernel = *(*module)->findKernel("embed");
+  EXPECT_EQ(readRights(kernel), "r-xp");
+  EXPECT_EQ((*module)->findKernel("embe").message(), "the code has no kernel 'embe'");
+  EXPECT_FALSE((*module)->findKernel(std::string_view("embed\0", 6)).ok());
+  module->reset();
+  EXPECT_EQ(readRights(kernel), "unmapped");
+}
+
+TEST(ElfLoad, AddressesInDataAreThoseOfTheLoadedCode) {
+  std::vector<std::byte> elf = Toy::readFile(INGOT_TEST_RELOCATED_KERNELS);
+  CpuDevice device({1});
+  // Two copies lie at different addresses; each must use its own data.
+  auto first = device.loadModule(elf), second = device.loadModule(elf);
+  ASSERT_TRUE(first.ok()) << first.message();
+  ASSERT_TRUE(second.ok()) << second.message();
+  using Function = void (*)(void *const *, const int64_t *, int64_t, int64_t, int64_t);
+  for (const std::unique_ptr<Module> *module : {&*first, &*second}) {
+    const void *table[4] = {};
+    void *arguments[] = {table};
+    auto function =
+        reinterpret_cast<Function>(const_cast<void *>(*(*module)->findKernel("describe")));
+    function(arguments, nullptr, 0, 0, 0);
+    EXPECT_EQ(table[0], reinterpret_cast<const void *>(function)); // R_X86_64_64 or RELATIVE
+    EXPECT_STREQ(static_cast<const char *>(table[1]), "constant"); // by a table of addresses
+    EXPECT_EQ(readRights(table[2]), "r--p");                       // relro: the table itself
+    EXPECT_EQ(readRights(table[3]), "rw-p");                       // plain data
+  }
 }
 
 //===--------------------------------------------------------------------------------------------===//
