@@ -65,7 +65,8 @@ LogicalResult PlanDialect::verifyOperationAttribute(Operation *op, NamedAttribut
 }
 
 //===------------------------------------------------------------------------------------------===//
-// Lists of extents and arguments: `[tokens, 3, 1]`, `(@a, positions, @w step 64)`
+// Lists: extents `[tokens, 3, 1]`, reaches `[tokens * 4, 64]`, arguments `(@a, positions, @w step
+// 64)`
 //===------------------------------------------------------------------------------------------===//
 
 static ParseResult parseExtents(OpAsmParser &parser, ArrayAttr &extents) {
@@ -85,6 +86,25 @@ static void printExtents(OpAsmPrinter &printer, Operation *, ArrayAttr extents) 
   printer << '[';
   llvm::interleaveComma(extents.getAsRange<ExtentAttr>(), printer,
                         [&](ExtentAttr extent) { printExtent(printer, extent); });
+  printer << ']';
+}
+
+static ParseResult parseReaches(OpAsmParser &parser, ArrayAttr &reaches) {
+  SmallVector<Attribute> list;
+  auto parseOne = [&]() -> ParseResult {
+    list.push_back(parseReach(parser));
+    return failure(!list.back());
+  };
+  if (parser.parseCommaSeparatedList(OpAsmParser::Delimiter::Square, parseOne))
+    return failure();
+  reaches = parser.getBuilder().getArrayAttr(list);
+  return success();
+}
+
+static void printReaches(OpAsmPrinter &printer, Operation *, ArrayAttr reaches) {
+  printer << '[';
+  llvm::interleaveComma(reaches.getAsRange<ReachAttr>(), printer,
+                        [&](ReachAttr reach) { printReach(printer, reach); });
   printer << ']';
 }
 
@@ -140,6 +160,10 @@ LogicalResult KernelOp::verify() {
   // (C1)
   if (getFamily().empty())
     return emitOpError() << "expected 'family' to name a kernel family, got nothing";
+  // (C3)
+  if (getReaches() && getReaches()->size() != getArguments())
+    return emitOpError() << "expected a reach for each of " << getArguments() << " arguments, got "
+                         << getReaches()->size();
   return success();
 }
 

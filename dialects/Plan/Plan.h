@@ -30,9 +30,11 @@ struct Command {
   mlir::Operation *op;
 };
 
-/// The syntax of an extent and of an argument (address or input) without brackets, for lists.
+/// The syntax of an extent, a reach and an argument (address or input) without brackets, for lists.
 ExtentAttr parseExtent(mlir::AsmParser &parser);
 void printExtent(mlir::AsmPrinter &printer, ExtentAttr extent);
+ReachAttr parseReach(mlir::AsmParser &parser);
+void printReach(mlir::AsmPrinter &printer, ReachAttr reach);
 mlir::Attribute parseArgument(mlir::AsmParser &parser);
 void printArgument(mlir::AsmPrinter &printer, mlir::Attribute argument);
 

@@ -170,15 +170,18 @@ def Plan_KernelOp : Plan_Declaration<"kernel"> {
   let summary = "a function of every target's code";
   let description = [{
     The function that launches of this name call, one call for each block of the grid. `cost`, where it is known, is what the
-    kernel family's cost function says. `block` says what a block of GPU threads needs; kernels for CPUs have none.
+    kernel family's cost function says. `block` says what a block of GPU threads needs; kernels for CPUs have none. `reaches`
+    says of each argument how many bytes from its address on the kernel may touch; without it only the first byte counts.
 
     Constraints:
     - (C1) `family` is not empty.
     - (C2) All kernels of a program have a `block`, or none has.
+    - (C3) `reaches` has an entry for each argument.
 
     Example:
     ```mlir
     plan.kernel @project family "Linear" arguments 3 cost <weight_bytes = 4096, bytes_per_row = 128, operations_per_row = 2048, tokens>
+        reaches [tokens * 64, 4096, outputs * 256]
     ```
   }];
   let arguments = (ins
@@ -186,9 +189,17 @@ def Plan_KernelOp : Plan_Declaration<"kernel"> {
     Arg<StrAttr, "kernel family">:$family,
     Arg<Plan_Number, "arguments that it takes">:$arguments,
     Arg<OptionalAttr<Plan_BlockAttr>, "what a block needs on a GPU">:$block,
-    Arg<OptionalAttr<Plan_CostAttr>, "bytes and operations of a launch">:$cost);
+    Arg<OptionalAttr<Plan_CostAttr>, "bytes and operations of a launch">:$cost,
+    Arg<OptionalAttr<Plan_ReachArrayAttr>, "how far it goes from each argument">:$reaches);
   let assemblyFormat = [{
-    $sym_name `family` $family `arguments` $arguments (`block` `` $block^)? (`cost` `` $cost^)? attr-dict
+    $sym_name `family` $family `arguments` $arguments (`block` `` $block^)? (`cost` `` $cost^)?
+    (`reaches` custom<Reaches>($reaches)^)? attr-dict
+  }];
+  let extraClassDeclaration = [{
+    /// How far it goes from argument `index` in the largest step.
+    int64_t getReach(unsigned index, BoundsAttr bounds) {
+      return getReaches() ? ::llvm::cast<ReachAttr>((*getReaches())[index]).evaluate(bounds) : 1;
+    }
   }];
   let hasVerifier = 1;
 }
@@ -250,8 +261,8 @@ def Plan_LaunchOp : Plan_Op<"launch", [ParentOneOf<["EntryOp", "LoopOp"]>]> {
 
     Constraints:
     - (C1) `kernel` is a kernel of the program and takes as many arguments.
-    - (C2) An argument names a buffer, a weight, a cache or an input; the byte that it points to lies inside, in the last
-      iteration of the loop too.
+    - (C2) An argument names a buffer, a weight, a cache or an input; all bytes that the kernel may touch from there lie
+      inside, in the last iteration of the loop too.
     - (C3) Only buffers and caches are written.
     - (C4) Outside of a loop no argument has a step.
     - (C5) A weight that moves lands, in every iteration, on a weight of the same shape, format, packing and bytes; a cache

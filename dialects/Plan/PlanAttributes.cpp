@@ -1,7 +1,7 @@
 //===- PlanAttributes.cpp - Syntax and checks of the plan's attributes ------------------------===//
 //
-// Extents (`ceildiv(tokens * 3, 8)`) and addresses (`@w + 64 step 4096`), alone and inside of
-// lists.
+// Extents (`ceildiv(tokens * 3, 8)`), reaches (`tokens * 2304 - 64`) and addresses
+// (`@w + 64 step 4096`), alone and inside of lists.
 //
 //===------------------------------------------------------------------------------------------===//
 
@@ -61,6 +61,13 @@ LogicalResult ExtentAttr::verify(function_ref<InFlightDiagnostic()> emitError,
   if (!count && (addend != 0 || divisor != 1))
     return emitError() << "expected an extent without a count to be one number";
   return success();
+}
+
+int64_t BoundsAttr::getBytes(Input input) const {
+  int64_t items = input == Input::OutputRows  ? getOutputs()
+                  : input == Input::PageTable ? getSequences() * getPagesPerSequence()
+                                              : getTokens();
+  return items * int64_t(sizeof(int32_t));
 }
 
 int64_t ExtentAttr::evaluate(BoundsAttr bounds) const {
@@ -130,6 +137,75 @@ Attribute ExtentAttr::parse(AsmParser &parser, Type) {
 void ExtentAttr::print(AsmPrinter &printer) const {
   printer << '<';
   printExtent(printer, *this);
+  printer << '>';
+}
+
+//===------------------------------------------------------------------------------------------===//
+// Reach
+//===------------------------------------------------------------------------------------------===//
+
+LogicalResult ReachAttr::verify(function_ref<InFlightDiagnostic()> emitError,
+                                std::optional<Count> count, int64_t multiplier, int64_t addend) {
+  constexpr int64_t most = std::numeric_limits<int32_t>::max(), mostBytes = int64_t(1) << 46;
+  if (count ? multiplier < 1 || multiplier > most : multiplier != 0)
+    return emitError() << "expected the factor of a reach to be from 1 to " << most
+                       << ", or none without a count, got " << multiplier;
+  if (addend < (count ? -mostBytes : 0) || addend > mostBytes)
+    return emitError() << "expected the bytes of a reach to be at most " << mostBytes << ", got "
+                       << addend;
+  return success();
+}
+
+int64_t ReachAttr::evaluate(BoundsAttr bounds) const {
+  int64_t value = getCount() ? bounds.get(*getCount()) : 0;
+  return std::max<int64_t>(value * getMultiplier() + getAddend(), 0);
+}
+
+ReachAttr ingot::plan::parseReach(AsmParser &parser) {
+  std::optional<Count> count;
+  int64_t multiplier = 0, addend = 0;
+  SMLoc location = parser.getCurrentLocation();
+  OptionalParseResult number = parser.parseOptionalInteger(addend);
+  if (number.has_value()) {
+    if (failed(*number))
+      return {};
+  } else {
+    multiplier = 1;
+    if (parseSum(parser, count, multiplier, addend))
+      return {};
+    int64_t less = 0;
+    if (succeeded(parser.parseOptionalMinus()) && parser.parseInteger(less))
+      return {};
+    addend -= less;
+  }
+  return ReachAttr::getChecked([&] { return parser.emitError(location); }, parser.getContext(),
+                               count, multiplier, addend);
+}
+
+void ingot::plan::printReach(AsmPrinter &printer, ReachAttr reach) {
+  if (!reach.getCount()) {
+    printer << reach.getAddend();
+    return;
+  }
+  printer << stringifyCount(*reach.getCount());
+  if (reach.getMultiplier() != 1)
+    printer << " * " << reach.getMultiplier();
+  if (reach.getAddend() > 0)
+    printer << " + " << reach.getAddend();
+  else if (reach.getAddend() < 0)
+    printer << " - " << -reach.getAddend();
+}
+
+Attribute ReachAttr::parse(AsmParser &parser, Type) {
+  if (parser.parseLess())
+    return {};
+  ReachAttr reach = parseReach(parser);
+  return !reach || parser.parseGreater() ? Attribute() : reach;
+}
+
+void ReachAttr::print(AsmPrinter &printer) const {
+  printer << '<';
+  printReach(printer, *this);
   printer << '>';
 }
 

@@ -83,6 +83,8 @@ def Plan_BoundsAttr : Plan_Attr<"Bounds", "bounds"> {
     int64_t get(Count count) const {
       return count == Count::Tokens ? getTokens() : count == Count::Outputs ? getOutputs() : getSequences();
     }
+    /// Bytes of an array of the step's descriptor.
+    int64_t getBytes(Input input) const;
   }];
 }
 
@@ -142,6 +144,27 @@ def Plan_ExtentAttr : Plan_Attr<"Extent", "extent"> {
   }];
 }
 
+def Plan_ReachAttr : Plan_Attr<"Reach", "reach"> {
+  let summary = "how many bytes from an argument's address on a kernel may touch";
+  let description = [{
+    `count * multiplier + addend`, not below 0; without a count, the number `addend`. Written as short as it goes: `345600`,
+    `tokens * 2304`, `tokens * 3840 - 1536`.
+    ```mlir
+    #plan.reach<tokens * 3840 - 1536>
+    ```
+  }];
+  let parameters = (ins
+    AttrParameter<"::std::optional<Count>", "the count, if the reach varies">:$count,
+    AttrParameter<"int64_t", "bytes for each value of the count">:$multiplier,
+    AttrParameter<"int64_t", "added to the product">:$addend);
+  let hasCustomAssemblyFormat = 1;
+  let genVerifyDecl = 1;
+  let extraClassDeclaration = [{
+    /// The reach at `bounds`, the largest that a step can have.
+    int64_t evaluate(BoundsAttr bounds) const;
+  }];
+}
+
 def Plan_ArgumentAttr : Plan_Attr<"Argument", "argument"> {
   let summary = "an address in a buffer, a weight or a cache";
   let description = [{
@@ -180,6 +203,8 @@ def Plan_RopeTableAttr : Plan_Attr<"RopeTable", "rope_table"> {
 
 /// Where rows of a packed weight come from: a weight of the checkpoint by name, or generated content.
 def Plan_SourceArrayAttr : TypedArrayAttrBase<AnyAttrOf<[StrAttr, Plan_RopeTableAttr]>, "sources of a weight">;
+
+def Plan_ReachArrayAttr : TypedArrayAttrBase<Plan_ReachAttr, "reaches">;
 
 def Plan_ArgumentArrayAttr : TypedArrayAttrBase<
     AnyAttrOf<[Plan_ArgumentAttr, Plan_InputAttr]>, "addresses and inputs">;

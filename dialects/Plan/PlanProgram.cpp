@@ -53,11 +53,13 @@ private:
   template <typename OpT> LogicalResult checkDisjoint();
   LogicalResult checkBuffers(int64_t &end);
   LogicalResult checkLaunch(LaunchOp launch, int64_t number);
-  LogicalResult checkArgument(LaunchOp launch, ArgumentAttr argument, int64_t number);
-  LogicalResult checkBuffer(LaunchOp launch, BufferOp buffer, ArgumentAttr argument,
+  LogicalResult checkInput(LaunchOp launch, Input input, int64_t reach);
+  LogicalResult checkArgument(LaunchOp launch, ArgumentAttr argument, int64_t reach,
+                              int64_t number);
+  LogicalResult checkBuffer(LaunchOp launch, BufferOp buffer, ArgumentAttr argument, int64_t reach,
                             int64_t number);
-  LogicalResult checkWeight(LaunchOp launch, WeightOp weight, ArgumentAttr argument);
-  LogicalResult checkInside(LaunchOp launch, ArgumentAttr argument, int64_t bytes);
+  LogicalResult checkWeight(LaunchOp launch, WeightOp weight, ArgumentAttr argument, int64_t reach);
+  LogicalResult checkInside(LaunchOp launch, ArgumentAttr argument, int64_t reach, int64_t bytes);
   LogicalResult checkLifetime(LaunchOp launch, BufferOp buffer, int64_t number);
 
   static int64_t getIterations(LaunchOp launch) {
@@ -252,17 +254,30 @@ LogicalResult Checker::checkLaunch(LaunchOp launch, int64_t number) {
     return diagnostic;
   }
   // What a launch writes is there for later ones, not for itself.
-  for (auto argument : launch.getArguments().getAsRange<Attribute>())
-    if (auto address = dyn_cast<ArgumentAttr>(argument))
-      if (failed(checkArgument(launch, address, number)))
-        return failure();
+  for (auto [index, argument] : llvm::enumerate(launch.getArguments())) {
+    int64_t reach = kernel.getReach(index, program.getBounds());
+    auto address = dyn_cast<ArgumentAttr>(argument);
+    if (failed(address ? checkArgument(launch, address, reach, number)
+                       : checkInput(launch, cast<InputAttr>(argument).getValue(), reach)))
+      return failure();
+  }
   for (auto argument : launch.getArguments().getAsRange<Attribute>())
     if (auto address = dyn_cast<ArgumentAttr>(argument); address && address.isWritten())
       written.insert(symbols.lookup(address.getSymbol().getValue()));
   return success();
 }
 
-LogicalResult Checker::checkArgument(LaunchOp launch, ArgumentAttr argument, int64_t number) {
+LogicalResult Checker::checkInput(LaunchOp launch, Input input, int64_t reach) {
+  // (C2)
+  int64_t bytes = program.getBounds().getBytes(input);
+  if (reach > bytes && bytes > 0)
+    return launch.emitOpError() << "expected input '" << stringifyInput(input)
+                                << "' to be reached below byte " << bytes << ", got " << reach - 1;
+  return success();
+}
+
+LogicalResult Checker::checkArgument(LaunchOp launch, ArgumentAttr argument, int64_t reach,
+                                     int64_t number) {
   // (C2)
   StringRef name = argument.getSymbol().getValue();
   Operation *op = symbols.lookup(name);
@@ -279,17 +294,17 @@ LogicalResult Checker::checkArgument(LaunchOp launch, ArgumentAttr argument, int
                                 << "' to have no step outside of a loop, got "
                                 << argument.getStep();
   if (auto weight = dyn_cast<WeightOp>(op))
-    return checkWeight(launch, weight, argument);
+    return checkWeight(launch, weight, argument, reach);
   if (auto cache = dyn_cast<CacheOp>(op)) {
     // (C5)
     if (argument.getStep() % static_cast<int64_t>(cache.getLayerBytes()) != 0)
       return launch.emitOpError() << "expected the step of cache '" << name
                                   << "' to be a multiple of " << cache.getLayerBytes() << ", got "
                                   << argument.getStep();
-    return checkInside(launch, argument, cache.getBytes());
+    return checkInside(launch, argument, reach, cache.getBytes());
   }
   auto buffer = cast<BufferOp>(op);
-  if (failed(checkBuffer(launch, buffer, argument, number)))
+  if (failed(checkBuffer(launch, buffer, argument, reach, number)))
     return failure();
   // entry (C3)
   if (argument.isRead() && !written.contains(op))
@@ -297,22 +312,26 @@ LogicalResult Checker::checkArgument(LaunchOp launch, ArgumentAttr argument, int
   return success();
 }
 
-LogicalResult Checker::checkInside(LaunchOp launch, ArgumentAttr argument, int64_t bytes) {
+LogicalResult Checker::checkInside(LaunchOp launch, ArgumentAttr argument, int64_t reach,
+                                   int64_t bytes) {
   // (C2)
-  int64_t last = argument.getOffset() + (getIterations(launch) - 1) * argument.getStep();
+  int64_t last =
+      argument.getOffset() + (getIterations(launch) - 1) * argument.getStep() + reach - 1;
   if (last >= bytes)
     return launch.emitOpError() << "expected '" << argument.getSymbol().getValue()
                                 << "' to be reached below byte " << bytes << ", got " << last;
   return success();
 }
 
-LogicalResult Checker::checkWeight(LaunchOp launch, WeightOp weight, ArgumentAttr argument) {
+LogicalResult Checker::checkWeight(LaunchOp launch, WeightOp weight, ArgumentAttr argument,
+                                   int64_t reach) {
   if (argument.getStep() == 0)
-    return checkInside(launch, argument, weight.getBytes());
-  if (argument.getOffset() >= static_cast<int64_t>(weight.getBytes()))
+    return checkInside(launch, argument, reach, weight.getBytes());
+  int64_t last = argument.getOffset() + reach - 1;
+  if (last >= static_cast<int64_t>(weight.getBytes()))
     return launch.emitOpError() << "expected '" << weight.getSymName()
                                 << "' to be reached below byte " << weight.getBytes() << ", got "
-                                << argument.getOffset();
+                                << last;
   // (C5)
   for (int64_t i = 1, count = getIterations(launch); i < count; ++i) {
     int64_t offset = weight.getOffset() + i * argument.getStep();
@@ -335,12 +354,12 @@ LogicalResult Checker::checkWeight(LaunchOp launch, WeightOp weight, ArgumentAtt
 }
 
 LogicalResult Checker::checkBuffer(LaunchOp launch, BufferOp buffer, ArgumentAttr argument,
-                                   int64_t number) {
+                                   int64_t reach, int64_t number) {
   // (C6)
   if (argument.getStep() != 0)
     return launch.emitOpError() << "expected buffer '" << buffer.getSymName()
                                 << "' to have no step, got " << argument.getStep();
-  if (failed(checkInside(launch, argument, buffer.getBytes())))
+  if (failed(checkInside(launch, argument, reach, buffer.getBytes())))
     return failure();
   return checkLifetime(launch, buffer, number);
 }

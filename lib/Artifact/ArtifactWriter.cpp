@@ -180,6 +180,8 @@ Error WeightsWriter::run(const WeightProducer &produce) {
         noteError(std::move(error));
   };
   llvm::cantFail(std::move(failure));
+  if (options.progress)
+    options.progress(0, total);
   unsigned threads = std::clamp<size_t>(options.threads, 1, std::max<size_t>(weights.size(), 1));
   if (threads == 1) {
     work();
@@ -274,6 +276,7 @@ Error artifact::writeArtifact(StringRef path, ArtifactContents contents,
   std::vector<uint8_t> planBytes = layOutPlan(plan);
   std::vector<uint64_t> sums(llvm::divideCeil(getWeightsBytes(plan), checksumPiece));
   add(SectionKind::Plan, planBytes);
+  add(SectionKind::KernelReaches, asBytes(plan.reaches));
   add(SectionKind::Names, asBytes(plan.names.getBytes()));
   if (!contents.tokenizer.empty())
     add(SectionKind::Tokenizer, asBytes(contents.tokenizer));

@@ -47,6 +47,15 @@ void Encoder::encodeHeader() {
   header.inputVocabulary = program.getVocabulary();
 }
 
+/// Of a kernel that does not say how far it goes, the first byte counts.
+static format::ReachRecord encodeReach(plan::KernelOp kernel, unsigned argument) {
+  if (!kernel.getReaches())
+    return {format::noCount, 0, 0, 1};
+  auto reach = cast<plan::ReachAttr>((*kernel.getReaches())[argument]);
+  uint32_t count = reach.getCount() ? static_cast<uint32_t>(*reach.getCount()) : format::noCount;
+  return {count, 0, static_cast<uint64_t>(reach.getMultiplier()), reach.getAddend()};
+}
+
 void Encoder::encodeKernel(plan::KernelOp kernel) {
   kernels[kernel] = tables.kernels.size();
   format::KernelRecord record = {};
@@ -66,6 +75,8 @@ void Encoder::encodeKernel(plan::KernelOp kernel) {
     record.costCount = static_cast<uint32_t>(cost.getCount());
   }
   tables.kernels.push_back(record);
+  for (unsigned i = 0; i < kernel.getArguments(); ++i)
+    tables.reaches.push_back(encodeReach(kernel, i));
 }
 
 void Encoder::encodeDeclarations() {

@@ -11,6 +11,7 @@
 #include "mlir/IR/Remarks.h"
 #include "passes/Plan/Arena.h"
 #include "passes/Plan/Passes.h"
+#include "passes/Plan/Reach.h"
 #include "passes/Plan/Roll.h"
 
 namespace ingot::plan {
@@ -60,6 +61,8 @@ private:
   void emitLaunch(OpBuilder &builder, const PlannedCommand &command);
   std::string getLayer(const PlannedCommand &command);
   Attribute getArgument(const PlannedCommand &command, unsigned number);
+  ArrayAttr getReaches(tile::KernelOp kernel);
+  int64_t getBytes(const StepArgument &argument);
   int64_t getAddress(const StepArgument &argument);
   int64_t getCacheBytes();
 
@@ -264,8 +267,42 @@ void Planner::emitKernels(OpBuilder &builder) {
     auto kernel = cast<tile::KernelOp>(op);
     StringRef family = kernel.getFamily().value_or(kernel.getSymName());
     KernelOp::create(builder, kernel.getLoc(), kernel.getSymName(), family,
-                     kernel.getViews().size(), getBlock(kernel), getCost(kernel));
+                     kernel.getViews().size(), getBlock(kernel), getCost(kernel),
+                     getReaches(kernel));
   }
+}
+
+/// Bytes of what the argument names.
+int64_t Planner::getBytes(const StepArgument &argument) {
+  switch (argument.kind) {
+  case Kind::Buffer:
+    return step.buffers[argument.index].bytes;
+  case Kind::Weight:
+    return step.weights[argument.index].bytes;
+  case Kind::Cache:
+    return step.caches[argument.index].halfBytes;
+  case Kind::Input:
+    return bounds.getBytes(static_cast<Input>(argument.index));
+  }
+  llvm_unreachable("all kinds are listed");
+}
+
+/// As the kernel's views say; where a view is of unknown size, to the end of the smallest thing
+/// that a launch hands over.
+ArrayAttr Planner::getReaches(tile::KernelOp kernel) {
+  SmallVector<Attribute> reaches;
+  for (auto [index, view] : llvm::enumerate(kernel.getViews())) {
+    ReachAttr reach = findReach(cast<tile::ViewType>(view.getType()));
+    if (!reach) {
+      int64_t least = std::numeric_limits<int64_t>::max();
+      for (const StepLaunch &launch : step.launches)
+        if (launch.kernel == kernel)
+          least = std::min(least, getBytes(launch.arguments[index]));
+      reach = ReachAttr::get(kernel.getContext(), std::nullopt, 0, least);
+    }
+    reaches.push_back(reach);
+  }
+  return ArrayAttr::get(kernel.getContext(), reaches);
 }
 
 void Planner::emitCommands(OpBuilder &builder) {

@@ -120,6 +120,7 @@ void Description::count(const char *key, uint64_t value) {
 
 void Description::writeKernels() {
   json.key("kernels").beginArray();
+  uint64_t nextReach = 0;
   for (const format::KernelRecord &kernel : plan.kernels) {
     json.beginObject();
     name("symbol", kernel.symbol);
@@ -134,6 +135,12 @@ void Description::writeKernels() {
     if (kernel.threads) {
       json.key("threads").number(kernel.threads).key("sharedBytes").number(kernel.sharedBytes);
       json.key("dependentLaunch").number(kernel.flags & format::DependentLaunch);
+    }
+    if (!plan.reaches.empty()) {
+      json.key("reaches").beginArray();
+      for (uint32_t i = 0; i < kernel.argumentCount; ++i)
+        json.number(evaluateReach(*plan.header, plan.reaches[nextReach++]));
+      json.end(']');
     }
     json.end('}');
   }

@@ -44,6 +44,8 @@ const char *runtime::getSectionName(SectionKind kind) {
     return "ChatTemplate";
   case SectionKind::Card:
     return "Card";
+  case SectionKind::KernelReaches:
+    return "KernelReaches";
   }
   return "unknown";
 }
@@ -66,7 +68,9 @@ Result<Artifact> Artifact::read(Bytes file, std::string name) {
     return INGOT_ERROR("%s: must lie at a multiple of 8 in memory", artifact.path.c_str());
   if (Status status = artifact.readSections(); !status)
     return std::move(status).withContext(artifact.path);
-  PlanSurroundings surroundings{artifact.names.size(), artifact.weights.size()};
+  PlanSurroundings surroundings{artifact.names.size(), artifact.weights.size(),
+                                artifact.getOnly(SectionKind::KernelReaches),
+                                artifact.getMinorVersion() >= format::reachesMinorVersion};
   Result<Plan> plan = readPlan(artifact.getOnly(SectionKind::Plan), surroundings);
   if (!plan)
     return plan.takeStatus().withContext(artifact.path + ": section Plan");
@@ -159,11 +163,14 @@ Status Artifact::checkSectionSet() {
       return INGOT_ERROR("section %s at %llu overlaps section %s at %llu",
                          getSectionName(sections[i - 1].kind), print(sections[i - 1].offset),
                          getSectionName(sections[i].kind), print(sections[i].offset));
-  for (uint32_t kind = uint32_t(SectionKind::Names); kind <= uint32_t(SectionKind::Card); ++kind) {
+  for (uint32_t kind = uint32_t(SectionKind::Names); kind <= uint32_t(SectionKind::KernelReaches);
+       ++kind) {
     uint64_t count = std::count_if(sections.begin(), sections.end(), [&](const Section &section) {
       return section.kind == SectionKind(kind);
     });
-    bool required = kind <= uint32_t(SectionKind::WeightChecksums);
+    bool required = kind <= uint32_t(SectionKind::WeightChecksums) ||
+                    (kind == uint32_t(SectionKind::KernelReaches) &&
+                     getMinorVersion() >= format::reachesMinorVersion);
     bool several = kind == uint32_t(SectionKind::Kernels);
     if ((required && count == 0) || (!several && count > 1))
       return INGOT_ERROR("expected %s %s section, got %llu", several ? "at least one" : "one",

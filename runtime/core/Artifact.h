@@ -30,6 +30,7 @@ struct Plan {
   std::span<const format::BufferRecord> buffers;
   std::span<const format::WeightRecord> weights;
   std::span<const format::KernelRecord> kernels;
+  std::span<const format::ReachRecord> reaches; ///< empty where an older writer did not say
   std::span<const format::ArgumentRecord> arguments;
   std::span<const format::CommandRecord> commands;
   std::span<const format::EntryRecord> entries;
@@ -93,7 +94,14 @@ private:
 struct PlanSurroundings {
   uint64_t namesBytes;
   uint64_t weightsBytes;
+  Bytes reaches = {}; ///< the KernelReaches section
+  bool hasReaches = false;
 };
+
+/// Items, 4 bytes each, of an array of the step descriptor.
+uint64_t getInputItems(const format::PlanHeader &header, format::Input input);
+/// Bytes from an argument's address on that its kernel may touch, in the largest step.
+uint64_t evaluateReach(const format::PlanHeader &header, const format::ReachRecord &reach);
 
 /// Finds the tables of a Plan section and proves that following them stays inside every space; see
 /// PlanVerifier.cpp.

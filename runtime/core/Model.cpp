@@ -12,14 +12,11 @@ using namespace ingot::runtime;
 
 InputLayout::InputLayout(const format::PlanHeader &header) {
   static_assert(uint32_t(format::Input::PageTable) == format::inputCount - 1);
-  const uint64_t items[format::inputCount] = {header.maxTokens, header.maxTokens, header.maxTokens,
-                                              header.maxOutputs,
-                                              header.maxSequences * header.pagesPerSequence};
   constexpr uint64_t alignment = 64;
   auto align = [](uint64_t bytes) { return (bytes + alignment - 1) / alignment * alignment; };
   offsets[0] = align(countsOffset + format::countCount * sizeof(int64_t));
   for (uint32_t i = 0; i < format::inputCount; ++i)
-    offsets[i + 1] = align(offsets[i] + items[i] * sizeof(int32_t));
+    offsets[i + 1] = align(offsets[i] + getInputItems(header, format::Input(i)) * sizeof(int32_t));
 }
 
 Result<std::unique_ptr<Model>> Model::open(const std::string &path, Device &device) {

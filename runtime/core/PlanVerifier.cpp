@@ -1,11 +1,12 @@
 //===- PlanVerifier.cpp - Proves that a plan stays inside its spaces --------------------------===//
 //
 // After this check a session follows the plan without testing anything: tables lie in the section;
-// names in Names; every launch has an existing kernel with its number of arguments; every address
-// that an argument takes over the iterations of its loop lies in its space; grids are defined and
-// bounded for every legal count; loops are matched and not nested; entries cover 1..maxTokens. All
-// arithmetic is checked for overflow. It does not prove how far a kernel reads from an address:
-// kernels are code, and trusted as such.
+// names in Names; every launch has an existing kernel with its number of arguments; all bytes that
+// the kernel says it may touch (its reaches), from every address that an argument takes over the
+// iterations of its loop, lie in the argument's space; grids are defined and bounded for every
+// legal count; loops are matched and not nested; entries cover 1..maxTokens. All arithmetic is
+// checked for overflow. It does not prove that a kernel keeps to its reaches: kernels are code, and
+// trusted as such.
 //
 //===------------------------------------------------------------------------------------------===//
 
@@ -13,6 +14,32 @@
 
 using namespace ingot;
 using namespace ingot::runtime;
+
+uint64_t runtime::getInputItems(const format::PlanHeader &header, format::Input input) {
+  switch (input) {
+  case format::Input::OutputRows:
+    return header.maxOutputs;
+  case format::Input::PageTable:
+    return header.maxSequences * header.pagesPerSequence;
+  case format::Input::TokenIds:
+  case format::Input::Positions:
+  case format::Input::SequenceOf:
+    break;
+  }
+  return header.maxTokens;
+}
+
+uint64_t runtime::evaluateReach(const format::PlanHeader &header,
+                                const format::ReachRecord &reach) {
+  const uint64_t most[format::countCount] = {header.maxTokens, header.maxOutputs,
+                                             header.maxSequences};
+  // It grows with the count, so that its value at the largest count bounds it.
+  uint64_t value = reach.count == format::noCount ? 0 : most[reach.count], product;
+  __int128 bytes = __builtin_mul_overflow(value, reach.multiplier, &product)
+                       ? __int128(UINT64_MAX)
+                       : __int128(product) + reach.addend;
+  return bytes < 0 ? 0 : bytes > __int128(UINT64_MAX) ? UINT64_MAX : uint64_t(bytes);
+}
 
 namespace {
 
@@ -57,12 +84,15 @@ private:
   Status checkCommands();
   Status checkLaunch(uint64_t index, uint64_t iterations);
   Status checkGrid(uint64_t index);
-  Status checkArgument(uint64_t command, uint64_t index, uint64_t iterations);
+  Status checkReaches(uint64_t count);
+  Status checkArgument(uint64_t command, uint64_t index, uint64_t iterations, uint64_t reach);
+  Status checkReach(uint64_t command, uint64_t index, uint64_t last, uint64_t reach);
   Status checkEntries();
 
   Bytes section;
   PlanSurroundings surroundings;
-  std::vector<bool> insideLoop; ///< before command i; one more for the end
+  std::vector<bool> insideLoop;     ///< before command i; one more for the end
+  std::vector<uint64_t> firstReach; ///< of each kernel's arguments
   uint64_t unrolledArguments = 0;
 };
 
@@ -177,7 +207,22 @@ Status PlanVerifier::checkBuffersAndWeights() {
   return Status::success();
 }
 
+Status PlanVerifier::checkReaches(uint64_t count) {
+  if (!surroundings.hasReaches)
+    return Status::success();
+  Bytes bytes = surroundings.reaches;
+  if (bytes.size() != count * sizeof(format::ReachRecord))
+    return INGOT_ERROR("%llu arguments of kernels need %llu bytes of reaches, there are %zu",
+                       print(count), print(count * sizeof(format::ReachRecord)), bytes.size());
+  plan.reaches = {reinterpret_cast<const format::ReachRecord *>(bytes.data()), count};
+  for (uint64_t i = 0; i < count; ++i)
+    if (plan.reaches[i].count >= format::countCount && plan.reaches[i].count != format::noCount)
+      return INGOT_ERROR("reach %llu: count %u is unknown", print(i), plan.reaches[i].count);
+  return Status::success();
+}
+
 Status PlanVerifier::checkKernels() {
+  uint64_t reaches = 0;
   for (uint64_t i = 0; i < plan.kernels.size(); ++i) {
     const format::KernelRecord &kernel = plan.kernels[i];
     INGOT_RETURN_IF_ERROR(checkName("symbol of kernel", i, kernel.symbol));
@@ -198,8 +243,10 @@ Status PlanVerifier::checkKernels() {
                          print(i), kernel.sharedBytes, maxSharedBytes);
     if (bool(kernel.threads) != bool(plan.kernels.front().threads))
       return INGOT_ERROR("kernel %llu: kernels for CPUs and for GPUs in one plan", print(i));
+    firstReach.push_back(reaches);
+    reaches += kernel.argumentCount;
   }
-  return Status::success();
+  return checkReaches(reaches);
 }
 
 Status PlanVerifier::checkCommands() {
@@ -260,7 +307,8 @@ Status PlanVerifier::checkLaunch(uint64_t index, uint64_t iterations) {
     return INGOT_ERROR("command %llu: the unrolled program has more than %llu arguments",
                        print(index), print(maxUnrolled));
   for (uint32_t i = 0; i < command.argumentCount; ++i)
-    INGOT_RETURN_IF_ERROR(checkArgument(index, command.firstArgument + i, iterations));
+    INGOT_RETURN_IF_ERROR(checkArgument(index, command.firstArgument + i, iterations,
+                                        firstReach[command.kernel] + i));
   return checkGrid(index);
 }
 
@@ -289,7 +337,8 @@ Status PlanVerifier::checkGrid(uint64_t index) {
   return Status::success();
 }
 
-Status PlanVerifier::checkArgument(uint64_t command, uint64_t index, uint64_t iterations) {
+Status PlanVerifier::checkArgument(uint64_t command, uint64_t index, uint64_t iterations,
+                                   uint64_t reach) {
   const format::ArgumentRecord &argument = plan.arguments[index];
   const uint64_t spaceBytes[] = {plan.header->arenaBytes, surroundings.weightsBytes,
                                  plan.header->cacheBytes, format::inputCount};
@@ -313,7 +362,33 @@ Status PlanVerifier::checkArgument(uint64_t command, uint64_t index, uint64_t it
       !plan.header->pageCount)
     return INGOT_ERROR("command %llu: argument %llu: the page table of a plan without pages",
                        print(command), print(index));
-  return Status::success();
+  return plan.reaches.empty() ? Status::success() : checkReach(command, index, last, reach);
+}
+
+/// What the kernel may touch from the argument's last address on.
+Status PlanVerifier::checkReach(uint64_t command, uint64_t index, uint64_t last, uint64_t reach) {
+  uint64_t bytes = evaluateReach(*plan.header, plan.reaches[reach]), limit = 0, offset = last;
+  const char *what = nullptr;
+  switch (format::Space(plan.arguments[index].space)) {
+  case format::Space::Arena:
+    limit = plan.header->arenaBytes, what = "arena";
+    break;
+  case format::Space::Weights:
+    limit = surroundings.weightsBytes, what = "weights";
+    break;
+  case format::Space::Cache:
+    limit = plan.header->cacheBytes, what = "cache";
+    break;
+  case format::Space::Input:
+    limit = getInputItems(*plan.header, format::Input(last)) * sizeof(int32_t), what = "input";
+    offset = 0;
+    break;
+  }
+  if (fitsInto(offset, bytes, limit))
+    return Status::success();
+  return INGOT_ERROR("command %llu: argument %llu: its kernel reaches %llu bytes from %llu, past "
+                     "the %llu bytes of the %s",
+                     print(command), print(index), print(bytes), print(offset), print(limit), what);
 }
 
 Status PlanVerifier::checkEntries() {

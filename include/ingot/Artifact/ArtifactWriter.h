@@ -42,6 +42,7 @@ struct PlanTables {
   std::vector<format::BufferRecord> buffers;
   std::vector<format::WeightRecord> weights;
   std::vector<format::KernelRecord> kernels;
+  std::vector<format::ReachRecord> reaches; ///< of all arguments of all kernels
   std::vector<format::ArgumentRecord> arguments;
   std::vector<format::CommandRecord> commands;
   std::vector<format::EntryRecord> entries;
@@ -70,8 +71,8 @@ using WeightProducer = std::function<llvm::Error(size_t index, WeightSink sink)>
 
 struct WriteOptions {
   unsigned threads = 1;
-  /// Bytes of weights written and to write; called by one thread at a time, at most once per
-  /// megabyte.
+  /// Bytes of weights written and to write; called before the first byte, then by one thread at a
+  /// time, at most once per megabyte.
   std::function<void(uint64_t done, uint64_t total)> progress;
 };
 

@@ -22,7 +22,9 @@ namespace ingot::format {
 
 inline constexpr char magic[8] = {'I', 'N', 'G', 'O', 'T', '\r', '\n', '\x1a'};
 inline constexpr uint32_t majorVersion = 1;
-inline constexpr uint32_t minorVersion = 1;
+inline constexpr uint32_t minorVersion = 2;
+/// From this minor version on there is a KernelReaches section.
+inline constexpr uint32_t reachesMinorVersion = 2;
 /// Sections start at multiples of this, weights at multiples of `weightAlignment` within theirs.
 inline constexpr uint64_t sectionAlignment = 4096;
 inline constexpr uint64_t weightAlignment = 64;
@@ -40,6 +42,7 @@ enum class SectionKind : uint32_t {
   Tokenizer = 6,       ///< TokenizerHeader and its tables
   ChatTemplate = 7,    ///< Jinja text, UTF-8
   Card = 8,            ///< JSON: hyper-parameters, source, recipe, remarks, memory plan
+  KernelReaches = 9, ///< ReachRecord: of each argument of each kernel, in the order of the kernels
 };
 
 /// A string: `length` bytes at `offset` of the Names section.
@@ -173,6 +176,15 @@ struct ArgumentRecord {
   uint64_t loopStride;
 };
 
+/// How far a kernel goes from an argument: it touches no byte past value * multiplier + addend
+/// bytes from the argument's address, value = counts[count], 0 for noCount; negative: none.
+struct ReachRecord {
+  uint32_t count;
+  uint32_t reserved;
+  uint64_t multiplier;
+  int64_t addend;
+};
+
 /// One extent of a grid: ceil((value * multiplier + addend) / divisor), value = counts[count], 1
 /// for noCount.
 struct GridExtent {
@@ -206,6 +218,7 @@ struct EntryRecord {
 static_assert(sizeof(FileHeader) == 40 && sizeof(SectionEntry) == 40 && sizeof(PlanHeader) == 192);
 static_assert(sizeof(BufferRecord) == 32 && sizeof(WeightRecord) == 56 &&
               sizeof(KernelRecord) == 56);
+static_assert(sizeof(ReachRecord) == 24);
 static_assert(sizeof(ArgumentRecord) == 24 && sizeof(CommandRecord) == 128 &&
               sizeof(EntryRecord) == 32);
 

@@ -50,6 +50,24 @@ func.func private @f() attributes {test.a = #plan.extent<ceildiv(tokens, 0)>}
 
 // -----
 
+// A reach varies with counts of the step only.
+// expected-error @+1 {{expected a count of the step, got 'pages'}}
+func.func private @f() attributes {test.a = #plan.reach<pages * 4>}
+
+// -----
+
+// Reaches do not overflow.
+// expected-error @+1 {{expected the factor of a reach to be from 1 to 2147483647, or none without a count, got 2147483648}}
+func.func private @f() attributes {test.a = #plan.reach<tokens * 2147483648>}
+
+// -----
+
+// A reach without a count is not negative.
+// expected-error @+1 {{expected the bytes of a reach to be at most 70368744177664, got -4}}
+func.func private @f() attributes {test.a = #plan.reach<-4>}
+
+// -----
+
 // Addresses do not point before what they name.
 // expected-error @+1 {{expected offset and step of 'w' to be from 0 to 70368744177664, got -1 and 0}}
 func.func private @f() attributes {test.a = #plan.argument<@w + -1>}
@@ -139,6 +157,15 @@ plan.program @p bounds<tokens = 64, outputs = 4, sequences = 2, context_tokens =
     arena 1024 cache 0 vocabulary 9 result @logits width 64 {
   // expected-error @+1 {{expected 'family' to name a kernel family, got nothing}}
   plan.kernel @k family "" arguments 1
+}
+
+// -----
+
+// kernel (C3): each argument has a reach.
+plan.program @p bounds<tokens = 64, outputs = 4, sequences = 2, context_tokens = 128, page_tokens = 16, pages = 0, pages_per_sequence = 0>
+    arena 1024 cache 0 vocabulary 9 result @logits width 64 {
+  // expected-error @+1 {{expected a reach for each of 2 arguments, got 1}}
+  plan.kernel @k family "K" arguments 2 reaches [4]
 }
 
 // -----

@@ -18,8 +18,8 @@ plan.program @model
   plan.buffer @logits arena at 0 bytes 1024 live [0, 0]
   // CHECK: plan.weight @head at 0 bytes 4096 [64, 16] "f32" packing "rows" sources ["head"]
   plan.weight @head at 0 bytes 4096 [64, 16] "f32" packing "rows" sources ["head"]
-  // CHECK: plan.kernel @project family "Linear" arguments 3
-  plan.kernel @project family "Linear" arguments 3
+  // CHECK: plan.kernel @project family "Linear" arguments 3 reaches [tokens * 4, 4096, outputs * 256]
+  plan.kernel @project family "Linear" arguments 3 reaches [tokens * 4, 4096, outputs * 256]
   // CHECK: plan.entry @step tokens 1 to 64 {
   plan.entry @step tokens 1 to 64 {
     // CHECK: plan.launch @project grid [outputs, 1, 1] (token_ids, @head, out @logits)
@@ -74,9 +74,11 @@ plan.program @layers
 
 // Attributes also stand alone.
 // CHECK: test.attributes = [#plan.extent<ceildiv(tokens * 3, 8)>, #plan.extent<7>, #plan.argument<@w + 64 step 4096>,
-// CHECK-SAME: #plan.input<positions>, #plan<space arena>]
+// CHECK-SAME: #plan.input<positions>, #plan<space arena>, #plan.reach<12>, #plan.reach<tokens * 3840 - 1536>,
+// CHECK-SAME: #plan.reach<outputs + 4>]
 func.func private @attributes() attributes {test.attributes = [#plan.extent<ceildiv(tokens * 3, 8)>, #plan.extent<7>,
-    #plan.argument<@w + 64 step 4096>, #plan.input<positions>, #plan<space arena>]}
+    #plan.argument<@w + 64 step 4096>, #plan.input<positions>, #plan<space arena>, #plan.reach<12>,
+    #plan.reach<tokens * 3840 - 1536>, #plan.reach<outputs + 4>]}
 
 }
 

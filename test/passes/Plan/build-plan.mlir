@@ -10,6 +10,7 @@
 // CHECK:         plan.buffer @Embedding.out arena at 0 bytes 512 live [0, 0]
 // CHECK:         plan.weight @token_embd.weight at 0 bytes 25600 [100, 64] "f32" packing "plain" sources ["token_embd.weight"]
 // CHECK:         plan.kernel @Embedding family "Gather" arguments 3 cost<weight_bytes = 1, bytes_per_row = 2, operations_per_row = 3, outputs>
+// CHECK-SAME:    reaches [tokens * 4, 25600, outputs * 256]
 // CHECK:         plan.entry @step tokens 1 to 4 {
 // CHECK:           plan.launch @Embedding grid [ceildiv(outputs * 3, 8), 7, 1] (token_ids, @token_embd.weight, out @Embedding.out) layer "one"
 // CHECK-NOT:     func.func

@@ -28,6 +28,7 @@ plan.program @model
   plan.cache @kv at 64 layers 2 of 65536 bytes
   plan.kernel @embed family "Embedding" arguments 3 block<threads = 32, shared_bytes = 0, dependent = 0>
   plan.kernel @project family "Linear" arguments 5 block<threads = 128, shared_bytes = 2048, dependent = 1> cost<weight_bytes = 4096, bytes_per_row = 128, operations_per_row = 2048, outputs>
+      reaches [1024, tokens * 4, outputs * 96 - 32, 64, tokens]
   plan.entry @prompt tokens 1 to 8 {
     plan.launch @embed grid [tokens, 1, 1] (token_ids, @table, out @hidden) layer "embd"
     plan.loop 2 {
@@ -113,6 +114,15 @@ TEST_F(PlanEncoder, TheRuntimeReadsThePlan) {
   EXPECT_EQ(plan.kernels[launch.kernel].sharedBytes, 2048u);
   EXPECT_EQ(plan.kernels[launch.kernel].flags, format::DependentLaunch);
   EXPECT_EQ(plan.kernels[0].costCount, format::noCount);
+
+  // The first kernel does not say how far it goes: the first byte of its three arguments counts.
+  ASSERT_EQ(plan.reaches.size(), 8u);
+  std::vector<uint64_t> reaches;
+  for (const format::ReachRecord &reach : plan.reaches)
+    reaches.push_back(runtime::evaluateReach(*plan.header, reach));
+  EXPECT_THAT(reaches, testing::ElementsAre(1, 1, 1, 1024, 64 * 4, 2 * 96 - 32, 64, 64));
+  EXPECT_EQ(plan.reaches[5].count, uint32_t(format::Count::Outputs));
+  EXPECT_EQ(plan.reaches[5].addend, -32);
 }
 
 } // namespace

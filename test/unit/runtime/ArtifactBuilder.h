@@ -24,6 +24,7 @@ struct ArtifactBuilder {
   std::vector<format::BufferRecord> buffers;
   std::vector<format::WeightRecord> weightRecords;
   std::vector<format::KernelRecord> kernels;
+  std::vector<format::ReachRecord> reaches;
   std::vector<format::ArgumentRecord> arguments;
   std::vector<format::CommandRecord> commands;
   std::vector<format::EntryRecord> entries;
@@ -31,6 +32,7 @@ struct ArtifactBuilder {
   std::vector<std::pair<std::string, std::vector<std::byte>>> code; ///< target and ELF
   std::string names, card = "{}", chatTemplate;
   std::vector<std::byte> tokenizer;
+  uint32_t minorVersion = format::minorVersion;
 
   format::Name name(const std::string &text) {
     format::Name result{uint32_t(names.size()), uint32_t(text.size())};
@@ -72,6 +74,8 @@ struct ArtifactBuilder {
       parts.push_back({SectionKind::Kernels, name(target), elf});
     parts.push_back({SectionKind::Names, {}, std::as_bytes(std::span(names))});
     parts.push_back({SectionKind::Plan, {}, planBytes});
+    if (minorVersion >= format::reachesMinorVersion)
+      parts.push_back({SectionKind::KernelReaches, {}, std::as_bytes(std::span(reaches))});
     parts.push_back({SectionKind::Weights, {}, weights});
     parts.push_back({SectionKind::WeightChecksums, {}, sums});
     parts.push_back({SectionKind::Card, {}, std::as_bytes(std::span(card))});
@@ -94,7 +98,7 @@ struct ArtifactBuilder {
     format::FileHeader header = {};
     std::memcpy(header.magic, format::magic, sizeof(header.magic));
     header.majorVersion = format::majorVersion;
-    header.minorVersion = format::minorVersion;
+    header.minorVersion = minorVersion;
     header.fileBytes = file.size();
     header.sectionCount = uint32_t(table.size());
     std::memcpy(file.data() + sizeof(header), table.data(), table.size() * sizeof(table[0]));

@@ -21,7 +21,8 @@ template <typename Change> std::string verify(Change change) {
   ArtifactBuilder builder = Toy::makeBuilder();
   change(builder);
   Result<Plan> plan =
-      readPlan(builder.layOutPlan(), {builder.names.size(), builder.weights.size()});
+      readPlan(builder.layOutPlan(), {builder.names.size(), builder.weights.size(),
+                                      std::as_bytes(std::span(builder.reaches)), true});
   return plan.ok() ? "accepted" : plan.message();
 }
 
@@ -132,7 +133,7 @@ TEST(PlanVerifier, ArgumentsStayInTheirSpacesOverTheWholeLoop) {
   };
   EXPECT_THAT(verify([&](auto &b) { first(b, Attend).loopStride += 64; }),
               HasSubstr("offset 0 with stride 128 over 3 iterations leaves the weights of 192"));
-  EXPECT_THAT(verify([&](auto &b) { first(b, Attend).loopStride = 95; }), "accepted");
+  EXPECT_THAT(verify([&](auto &b) { first(b, Attend).loopStride = 94; }), "accepted");
   EXPECT_THAT(verify([&](auto &b) { first(b, Attend).loopStride = uint64_t(1) << 63; }),
               HasSubstr("leaves"));
   EXPECT_THAT(verify([&](auto &b) { first(b, Attend).offset = huge; }), HasSubstr("leaves"));
@@ -142,6 +143,47 @@ TEST(PlanVerifier, ArgumentsStayInTheirSpacesOverTheWholeLoop) {
               HasSubstr("an input has stride 1"));
   EXPECT_THAT(verify([&](auto &b) { first(b, Embed).space = 4; }), HasSubstr("space 4 is unknown"));
   EXPECT_REFUSED(b.commands[LoopBegin].iterations = 4, "over 4 iterations leaves");
+}
+
+TEST(PlanVerifier, KernelsReachNoFurtherThanTheirSpaces) {
+  // Reaches in the order of Toy: embed 0, append 2, attend 7, project 13.
+  EXPECT_REFUSED(
+      b.reaches[7].addend = 65,
+      "command 3: argument 7: its kernel reaches 65 bytes from 128, past the 192 bytes of "
+      "the weights");
+  EXPECT_REFUSED(b.arguments[7].loopStride = 95, "reaches 4 bytes from 190, past the 192");
+  EXPECT_REFUSED(b.reaches[3].addend += 1,
+                 "command 2: argument 3: its kernel reaches 161 bytes from "
+                 "320, past the 480 bytes of the cache");
+  EXPECT_REFUSED(b.reaches[15].multiplier += 1, "past the 240 bytes of the arena");
+  EXPECT_REFUSED(
+      b.reaches[0].multiplier = 5,
+      "command 0: argument 0: its kernel reaches 30 bytes from 0, past the 24 bytes of the "
+      "input");
+  EXPECT_REFUSED(b.reaches[6].addend = 1,
+                 "reaches 97 bytes from 0, past the 96 bytes of the input");
+  EXPECT_REFUSED(b.reaches[14].count = uint32_t(format::Count::Tokens), "past the 16 bytes");
+  // Arithmetic that does not fit, and negative results.
+  EXPECT_REFUSED(b.reaches[0].multiplier = huge, "reaches 18446744073709551615 bytes");
+  EXPECT_REFUSED((b.reaches[0].multiplier = huge / 6, b.reaches[0].addend = INT64_MAX),
+                 "reaches 18446744073709551615 bytes");
+  EXPECT_EQ(verify([](ArtifactBuilder &b) { b.reaches[0].addend = INT64_MIN; }), "accepted");
+  // The table itself.
+  EXPECT_REFUSED(b.reaches[5].count = 3, "reach 5: count 3 is unknown");
+  EXPECT_REFUSED(b.reaches.pop_back(),
+                 "16 arguments of kernels need 384 bytes of reaches, there are "
+                 "360");
+  // Bounds that grew in the header grow what kernels touch.
+  EXPECT_REFUSED((b.plan.maxTokens = 400, b.entries[1].maxTokens = 400), "of the arena");
+}
+
+TEST(PlanVerifier, AFileOfAnOlderVersionDoesNotSayHowFarKernelsGo) {
+  ArtifactBuilder builder = Toy::makeBuilder();
+  builder.minorVersion = format::reachesMinorVersion - 1;
+  std::vector<std::byte> file = builder.build();
+  Result<Artifact> artifact = Artifact::read(file, "toy.ingot");
+  ASSERT_TRUE(artifact.ok()) << artifact.message();
+  EXPECT_TRUE(artifact->getPlan().reaches.empty());
 }
 
 TEST(PlanVerifier, GridsAreDefinedAndBounded) {

@@ -75,6 +75,16 @@ struct Toy {
     for (int i = 0; i < 4; ++i)
       b.kernels.push_back(
           {b.name(symbols[i]), b.name("Toy"), argumentCounts[i], 0, 0, 4, 8, 2, 0, 0});
+    // What TestKernels.c touches of each argument, in the order of the kernels.
+    constexpr ReachRecord perToken{uint32_t(Count::Tokens), 0, 4, 0};
+    constexpr ReachRecord perOutput{uint32_t(Count::Outputs), 0, 4, 0};
+    constexpr ReachRecord table{uint32_t(Count::Sequences), 0, pagesPerSequence * 4, 0};
+    constexpr ReachRecord layer{noCount, 0, 0, layerCacheBytes}, weight{noCount, 0, 0, 4};
+    constexpr ReachRecord logits{uint32_t(Count::Outputs), 0, vocabulary * 4, 0};
+    b.reaches = {perToken, perToken,                                       // embed
+                 perToken, layer,     perToken, perToken, table,           // append
+                 weight,   layer,     perToken, perToken, table, perToken, // attend
+                 perToken, perOutput, logits};                             // project
     addEntry(b, "decode", 1, 1);
     addEntry(b, "prompt", 2, maxTokens);
     uint32_t last = uint32_t(b.commands.size() - 1);
