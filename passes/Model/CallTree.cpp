@@ -5,14 +5,10 @@
 using namespace mlir;
 using namespace ingot::model;
 
-CallTree::CallTree(func::FuncOp entry) {
+CallTree::CallTree(func::FuncOp entry) : symbols(SymbolTable::getNearestSymbolTable(entry)) {
   visit(entry);
   for (Operation *function : functions)
     checkUses(cast<func::FuncOp>(function), function == entry);
-}
-
-func::FuncOp CallTree::getCallee(func::CallOp call) {
-  return SymbolTable::lookupNearestSymbolFrom<func::FuncOp>(call, call.getCalleeAttr());
 }
 
 void CallTree::refuse(Operation *op, const Twine &reason) {

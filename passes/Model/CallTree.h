@@ -30,13 +30,18 @@ public:
   llvm::ArrayRef<mlir::Operation *> getFunctions() const { return functions.getArrayRef(); }
   bool contains(mlir::Operation *function) const { return functions.contains(function); }
 
-  static mlir::func::FuncOp getCallee(mlir::func::CallOp call);
+  /// Null where the function is not in the module.
+  mlir::func::FuncOp getCallee(mlir::func::CallOp call) const {
+    return symbols.lookup<mlir::func::FuncOp>(call.getCallee());
+  }
 
 private:
   void visit(mlir::func::FuncOp function);
   void checkUses(mlir::func::FuncOp function, bool isEntry);
   void refuse(mlir::Operation *op, const llvm::Twine &reason);
 
+  /// Made once: a search through all symbols for each call would take the square of the layers.
+  mlir::SymbolTable symbols;
   llvm::SetVector<mlir::Operation *> functions;
   llvm::SmallPtrSet<mlir::Operation *, 8> active; ///< functions that are being visited
   Obstacle obstacle;

@@ -72,6 +72,7 @@ private:
 
   void insert(func::FuncOp entry) {
     CallTree tree(entry);
+    calls = &tree;
     if (const model::Obstacle &obstacle = tree.getObstacle())
       return refuse(obstacle.op, obstacle.reason);
     groups.clear();
@@ -134,7 +135,7 @@ private:
       if (auto attention = dyn_cast<transformer::AttentionOp>(op))
         ++layers[findGroup(attention)];
       else if (auto call = dyn_cast<func::CallOp>(op))
-        for (auto [sum, count] : llvm::zip(layers, layersOf[CallTree::getCallee(call)]))
+        for (auto [sum, count] : llvm::zip(layers, layersOf[calls->getCallee(call)]))
           sum += count;
     });
     layersOf[function] = layers;
@@ -185,7 +186,7 @@ private:
         caches[group] = cacheAttention(attention, builder, caches[group], number(group));
         ++done[group];
       } else if (auto call = dyn_cast<func::CallOp>(op)) {
-        const Layers &inside = layersOf[CallTree::getCallee(call)];
+        const Layers &inside = layersOf[calls->getCallee(call)];
         passCaches(call, builder, inside, caches, number);
         for (auto [sum, count] : llvm::zip(done, inside))
           sum += count;
@@ -215,8 +216,8 @@ private:
   }
 
   /// Passes each cache that the callee needs, and takes it from the results.
-  static void passCaches(func::CallOp call, OpBuilder &builder, ArrayRef<int64_t> layers,
-                         MutableArrayRef<Value> caches, function_ref<Value(size_t)> number) {
+  void passCaches(func::CallOp call, OpBuilder &builder, ArrayRef<int64_t> layers,
+                  MutableArrayRef<Value> caches, function_ref<Value(size_t)> number) {
     if (llvm::all_of(layers, [](int64_t count) { return count == 0; }))
       return;
     SmallVector<Value> operands(call.getOperands()), added;
@@ -226,7 +227,7 @@ private:
     auto batch = llvm::find_if(
         operands, [](Value operand) { return isa<transformer::RaggedType>(operand.getType()); });
     operands.insert(std::next(batch), added.begin(), added.end());
-    auto copy = func::CallOp::create(builder, call.getLoc(), CallTree::getCallee(call), operands);
+    auto copy = func::CallOp::create(builder, call.getLoc(), calls->getCallee(call), operands);
     unsigned next = call.getNumResults();
     call->replaceAllUsesWith(copy->getResults().take_front(next));
     call.erase();
@@ -251,6 +252,7 @@ private:
         << remark::reason("{0} {1}", op->getName().getStringRef(), reason);
   }
 
+  const CallTree *calls = nullptr; ///< of the entry at hand
   SmallVector<Group> groups;
   DenseMap<Operation *, Layers> layersOf;
 };

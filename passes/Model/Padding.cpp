@@ -12,10 +12,10 @@ using transformer::TokenMixing;
 
 static constexpr StringLiteral calleeReason = "calls what cannot be packed";
 
-PaddingAnalysis::PaddingAnalysis(const CallTree &tree) {
+PaddingAnalysis::PaddingAnalysis(const CallTree &tree) : tree(tree) {
   for (Operation *function : tree.getFunctions())
     findRoles(cast<func::FuncOp>(function));
-  findDense(tree);
+  findDense();
   for (Operation *function : tree.getFunctions()) {
     Obstacle obstacle = findObstacle(cast<func::FuncOp>(function));
     if (!obstacle)
@@ -23,7 +23,7 @@ PaddingAnalysis::PaddingAnalysis(const CallTree &tree) {
     else if (obstacle.reason != calleeReason) // the callee's own says more
       obstacles.push_back(obstacle);
   }
-  keepCallable(tree);
+  keepCallable();
 }
 
 BlockArgument PaddingAnalysis::getArgument(func::FuncOp function, DenseRole wanted) const {
@@ -49,7 +49,7 @@ void PaddingAnalysis::findRoles(func::FuncOp function) {
         if (rope.getPositions() == argument)
           role = DenseRole::Positions;
       } else if (auto call = dyn_cast<func::CallOp>(user)) {
-        auto callee = roles.find(CallTree::getCallee(call));
+        auto callee = roles.find(tree.getCallee(call));
         DenseRole passed =
             callee == roles.end() ? DenseRole::Plain : callee->second[use.getOperandNumber()];
         role = passed == DenseRole::Plain ? role : passed;
@@ -59,7 +59,7 @@ void PaddingAnalysis::findRoles(func::FuncOp function) {
   }
 }
 
-void PaddingAnalysis::findDense(const CallTree &tree) {
+void PaddingAnalysis::findDense() {
   BlockArgument positions;
   for (Operation *function : tree.getFunctions())
     if (BlockArgument argument = getArgument(cast<func::FuncOp>(function), DenseRole::Positions))
@@ -100,7 +100,7 @@ std::string PaddingAnalysis::whyNotRoles(Operation *op, func::FuncOp function) c
     return {};
   }
   if (auto call = dyn_cast<func::CallOp>(op)) {
-    for (auto [operand, role] : llvm::zip(call.getOperands(), roles.at(CallTree::getCallee(call))))
+    for (auto [operand, role] : llvm::zip(call.getOperands(), roles.at(tree.getCallee(call))))
       if ((role == DenseRole::Positions && operand != positions) ||
           (role == DenseRole::Lengths && operand != lengths))
         return "passes positions or lengths that are not the entry's";
@@ -115,7 +115,7 @@ std::string PaddingAnalysis::whyNot(Operation *op, func::FuncOp function) const 
   if (std::string reason = whyNotRoles(op, function); !reason.empty())
     return reason;
   if (auto call = dyn_cast<func::CallOp>(op))
-    return packable.contains(CallTree::getCallee(call)) ? "" : calleeReason.str();
+    return packable.contains(tree.getCallee(call)) ? "" : calleeReason.str();
   bool touches = false;
   op->walk([&](Operation *inner) {
     auto isDenseValue = [&](Value value) { return isDense(value); };
@@ -151,12 +151,12 @@ Obstacle PaddingAnalysis::findObstacle(func::FuncOp function) const {
 
 /// Leaves in `packable` what can be called: a function that stays dense makes a batch of positions
 /// and lengths for those it calls, and a packed function calls packed ones only.
-void PaddingAnalysis::keepCallable(const CallTree &tree) {
+void PaddingAnalysis::keepCallable() {
   auto findWrong = [&](Operation *caller) -> Operation * {
     Operation *wrong = nullptr;
     bool isPacked = packable.contains(caller);
     caller->walk([&](func::CallOp call) {
-      func::FuncOp callee = CallTree::getCallee(call);
+      func::FuncOp callee = tree.getCallee(call);
       bool isCalleePacked = packable.contains(callee);
       if (isPacked && !isCalleePacked)
         wrong = caller;

@@ -20,8 +20,10 @@ enum class DenseRole { Plain, Lengths, Positions };
 
 class PaddingAnalysis {
 public:
+  /// The tree must outlive the analysis.
   explicit PaddingAnalysis(const CallTree &tree);
 
+  const CallTree &getTree() const { return tree; }
   bool isDense(mlir::Value value) const { return dense.contains(value); }
   llvm::ArrayRef<DenseRole> getRoles(mlir::func::FuncOp function) const {
     return roles.at(function);
@@ -35,13 +37,14 @@ public:
 
 private:
   void findRoles(mlir::func::FuncOp function);
-  void findDense(const CallTree &tree);
+  void findDense();
   Obstacle findObstacle(mlir::func::FuncOp function) const;
   std::string whyNot(mlir::Operation *op, mlir::func::FuncOp function) const;
   std::string whyNotDim(mlir::Operation *op) const;
   std::string whyNotRoles(mlir::Operation *op, mlir::func::FuncOp function) const;
-  void keepCallable(const CallTree &tree);
+  void keepCallable();
 
+  const CallTree &tree;
   llvm::DenseMap<mlir::Operation *, llvm::SmallVector<DenseRole>> roles;
   llvm::DenseSet<mlir::Value> dense;
   llvm::SmallPtrSet<mlir::Operation *, 8> packable;

@@ -187,7 +187,7 @@ private:
   }
 
   void packCall(func::CallOp call, OpBuilder &builder) {
-    func::FuncOp callee = CallTree::getCallee(call);
+    func::FuncOp callee = analysis.getTree().getCallee(call);
     SmallVector<Value> operands;
     bool passesBatch = false;
     for (auto [operand, role] : llvm::zip(call.getOperands(), analysis.getRoles(callee))) {
@@ -217,7 +217,7 @@ private:
 
 /// Calls a packed function from one that stays dense. `unpacked` are results of calls before.
 void packAtCall(func::CallOp call, const PaddingAnalysis &analysis, DenseSet<Value> &unpacked) {
-  func::FuncOp callee = CallTree::getCallee(call);
+  func::FuncOp callee = analysis.getTree().getCallee(call);
   OpBuilder builder(call);
   Location loc = call.getLoc();
   auto roles = analysis.getRoles(callee);
@@ -275,7 +275,7 @@ private:
       }
       DenseSet<Value> unpacked;
       for (auto call : llvm::to_vector(function.getOps<func::CallOp>()))
-        if (analysis.isPackable(CallTree::getCallee(call)))
+        if (analysis.isPackable(tree.getCallee(call)))
           packAtCall(call, analysis, unpacked);
     }
     if (!hasPacked)

@@ -335,7 +335,7 @@ void Sizes::relateIndex(Operation *op) {
 
 void Sizes::relate(Operation *op) {
   if (auto call = dyn_cast<func::CallOp>(op)) {
-    auto callee = SymbolTable::lookupNearestSymbolFrom<func::FuncOp>(op, call.getCalleeAttr());
+    auto callee = symbols.lookupNearestSymbolFrom<func::FuncOp>(op, call.getCalleeAttr());
     if (!callee || callee.isExternal())
       return;
     for (auto [operand, argument] : llvm::zip(call.getOperands(), callee.getArguments()))

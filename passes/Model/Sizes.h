@@ -18,6 +18,7 @@
 
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/IR/BuiltinOps.h"
+#include "mlir/IR/SymbolTable.h"
 #include "llvm/ADT/DenseMap.h"
 #include <map>
 
@@ -74,6 +75,7 @@ private:
                      llvm::ArrayRef<llvm::SmallVector<int64_t, 2>> groups);
   void relateIndex(mlir::Operation *op);
 
+  mlir::SymbolTableCollection symbols; ///< one search for all calls
   llvm::DenseMap<std::pair<mlir::Value, int64_t>, unsigned> nodes;
   std::map<std::pair<std::string, std::vector<unsigned>>, unsigned> derived;
   llvm::SmallVector<unsigned> parents;

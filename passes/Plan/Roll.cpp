@@ -93,13 +93,17 @@ bool Roller::areLifetimesDisjoint(ArrayRef<unsigned> shared, std::string &reason
 
 /// Gives corresponding buffers of all iterations one memory; changes nothing where that cannot be.
 bool Roller::shareBuffers(const StepLoop &loop, std::string &reason) {
+  // Each buffer points to an earlier one of its group, the first to itself.
   SmallVector<unsigned> memory(rolled.memoryOf);
+  auto find = [&](unsigned buffer) {
+    while (memory[buffer] != buffer)
+      buffer = memory[buffer] = memory[memory[buffer]];
+    return buffer;
+  };
   auto join = [&](unsigned a, unsigned b) {
-    unsigned from = memory[a], to = memory[b];
-    if (from < to)
-      std::swap(from, to);
-    if (from != to)
-      llvm::replace(memory, from, to);
+    a = find(a);
+    b = find(b);
+    memory[std::max(a, b)] = std::min(a, b);
   };
   for (unsigned i = 1; i < loop.iterations; ++i)
     for (unsigned launch = 0; launch < loop.count; ++launch)
@@ -113,8 +117,8 @@ bool Roller::shareBuffers(const StepLoop &loop, std::string &reason) {
           join(first.index, other.index);
       }
   DenseMap<unsigned, SmallVector<unsigned>> groups;
-  for (auto [buffer, representative] : llvm::enumerate(memory))
-    groups[representative].push_back(buffer);
+  for (unsigned buffer = 0; buffer < memory.size(); ++buffer)
+    groups[memory[buffer] = find(buffer)].push_back(buffer);
   for (unsigned buffer = 0; buffer < memory.size(); ++buffer)
     if (auto group = groups.find(buffer); group != groups.end())
       if (!areLifetimesDisjoint(group->second, reason))
