@@ -23,7 +23,7 @@ extern "C" {
 #endif
 
 /** Raised when something is added; what exists stays. */
-#define INGOT_COMPILER_API_VERSION 1
+#define INGOT_COMPILER_API_VERSION 2
 uint32_t ingotCompilerApiVersion(void);
 
 /** `fraction` is of the whole compilation, from 0 to 1; `stage` as in --stop-after. */
@@ -73,6 +73,9 @@ typedef struct {
  * half-written. */
 char *ingotCompilerCompile(const IngotCompilerOptions *options);
 void ingotCompilerFree(char *text);
+/** The functions of CPU code (of a Kernels section whose target is "cpu:...") as assembly: NULL and
+ * `text`, or the sentence that says what is wrong; free either with `ingotCompilerFree`. */
+char *ingotCompilerDisassemble(const void *code, size_t bytes, char **text);
 /** The names of the stages, in order; the last is followed by NULL. */
 const char *const *ingotCompilerStages(void);
 

@@ -7,6 +7,7 @@
 
 #include "ingot-c/Compiler.h"
 #include "ingot/Compiler/Compile.h"
+#include "ingot/Target/Cpu.h"
 #include <cstdlib>
 #include <cstring>
 
@@ -71,6 +72,15 @@ INGOT_EXPORT uint32_t ingotCompilerApiVersion(void) { return INGOT_COMPILER_API_
 INGOT_EXPORT char *ingotCompilerCompile(const IngotCompilerOptions *options) {
   llvm::Error error = compileFromC(options);
   return error ? copyText(llvm::toString(std::move(error))) : nullptr;
+}
+
+INGOT_EXPORT char *ingotCompilerDisassemble(const void *code, size_t bytes, char **text) {
+  llvm::Expected<std::string> assembly =
+      disassembleForCpu({static_cast<const char *>(code), bytes});
+  if (!assembly)
+    return copyText(llvm::toString(assembly.takeError()));
+  *text = copyText(*assembly);
+  return nullptr;
 }
 
 INGOT_EXPORT void ingotCompilerFree(char *text) { std::free(text); }

@@ -41,13 +41,16 @@ struct CompileSettings {
   uint64_t maxContext = 0, maxBatch = 0, maxStepTokens = 0;
   std::string kvFormat = "f16", activations = "auto";
   unsigned threads = 0;
-  bool explain = false;
+  bool explain = false, timing = false;
 };
 void addCompileSettings(CLI::App &app, CompileSettings &settings);
 
 /// Compiles `source` to `output` with progress on a terminal; `stopAfter` empty: all stages.
 void compile(const CompileSettings &settings, const std::string &source, const std::string &output,
              const std::string &stopAfter);
+
+/// CPU code of an artefact as assembly, by the compiler's library.
+std::string disassemble(const void *code, size_t bytes);
 
 /// A MODEL argument: an artefact, or a source that is compiled into the cache directory first.
 struct ModelArgument {

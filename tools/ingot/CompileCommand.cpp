@@ -6,6 +6,7 @@
 
 #include "Commands.h"
 #include <csignal>
+#include <ctime>
 #include <dlfcn.h>
 #include <filesystem>
 #include <ingot-c/Compiler.h>
@@ -19,6 +20,7 @@ namespace {
 /// The compiler's functions, from beside the executable or from where the loader looks.
 struct Compiler {
   decltype(&ingotCompilerCompile) compile;
+  decltype(&ingotCompilerDisassemble) disassemble;
   decltype(&ingotCompilerFree) free;
   decltype(&ingotCompilerStages) stages;
 };
@@ -46,20 +48,80 @@ const Compiler &loadCompiler() {
         throw Failure(std::string("libIngotCompiler.so is of another version: it lacks ") + name);
       return symbol;
     };
-    return Compiler{reinterpret_cast<decltype(&ingotCompilerCompile)>(find("ingotCompilerCompile")),
-                    reinterpret_cast<decltype(&ingotCompilerFree)>(find("ingotCompilerFree")),
-                    reinterpret_cast<decltype(&ingotCompilerStages)>(find("ingotCompilerStages"))};
+    Compiler compiler;
+    auto bind = [&](auto &function, const char *name) {
+      function = reinterpret_cast<std::decay_t<decltype(function)>>(find(name));
+    };
+    bind(compiler.compile, "ingotCompilerCompile");
+    bind(compiler.disassemble, "ingotCompilerDisassemble");
+    bind(compiler.free, "ingotCompilerFree");
+    bind(compiler.stages, "ingotCompilerStages");
+    return compiler;
   }();
   return compiler;
 }
 
+/// Time that the stages take, by the calls that say where the compiler is. Packing the weights, a
+/// part of the last stage, is a line of its own: all else does not grow with the model.
+class Stopwatch {
+public:
+  void enter(const std::string &stage) {
+    bool isPacking = stage == "artifact" && !lines.empty() && lines.back().name != "target";
+    std::string name = isPacking ? "weights" : stage;
+    if (!lines.empty())
+      charge(lines.back());
+    mark = Time::now();
+    if (lines.empty() || lines.back().name != name)
+      lines.push_back({name, {}});
+  }
+  void print() {
+    // What comes after the weights, making the file durable, belongs to the artefact.
+    charge(lines.back().name == "weights" ? lines[lines.size() - 2] : lines.back());
+    std::fprintf(stderr, "%-10s %9s %9s\n", "stage", "seconds", "CPU");
+    Time sum;
+    for (const Line &line : lines) {
+      std::fprintf(stderr, "%-10s %9.3f %9.3f\n", line.name.c_str(), line.time.wall, line.time.cpu);
+      sum = {sum.wall + line.time.wall, sum.cpu + line.time.cpu};
+    }
+    std::fprintf(stderr, "%-10s %9.3f %9.3f\n", "all", sum.wall, sum.cpu);
+  }
+
+private:
+  struct Time {
+    double wall = 0, cpu = 0;
+    static Time now() {
+      auto read = [](clockid_t clock) {
+        timespec time;
+        clock_gettime(clock, &time);
+        return double(time.tv_sec) + 1e-9 * double(time.tv_nsec);
+      };
+      return {read(CLOCK_MONOTONIC), read(CLOCK_PROCESS_CPUTIME_ID)};
+    }
+  };
+  struct Line {
+    std::string name;
+    Time time;
+  };
+  void charge(Line &line) {
+    Time now = Time::now();
+    line.time.wall += now.wall - mark.wall;
+    line.time.cpu += now.cpu - mark.cpu;
+  }
+
+  std::vector<Line> lines;
+  Time mark;
+};
+
 /// What the callbacks collect.
 struct Report {
   bool onTerminal = isatty(STDERR_FILENO);
+  Stopwatch stopwatch;
   std::vector<std::pair<std::string, std::string>> remarks; ///< stage, line
 
   static void progress(void *user, const char *stage, double fraction) {
-    if (static_cast<Report *>(user)->onTerminal)
+    auto *report = static_cast<Report *>(user);
+    report->stopwatch.enter(stage);
+    if (report->onTerminal)
       std::fprintf(stderr, "\r\033[K%3.0f%% %s", 100 * fraction, stage);
   }
   static void remark(void *user, const char *kind, const char *stage, const char *text) {
@@ -165,6 +227,19 @@ void ingot::driver::compile(const CompileSettings &settings, const std::string &
     throw Failure(message);
   }
   report.print(compiler.stages());
+  if (settings.timing)
+    report.stopwatch.print();
+}
+
+std::string ingot::driver::disassemble(const void *code, size_t bytes) {
+  const Compiler &compiler = loadCompiler();
+  char *text = nullptr;
+  char *error = compiler.disassemble(code, bytes, &text);
+  std::string result = error ? error : text ? text : "";
+  compiler.free(error ? error : text);
+  if (error)
+    throw Failure(result);
+  return result;
 }
 
 void ingot::driver::addCompileCommand(CLI::App &app) {
@@ -185,6 +260,8 @@ void ingot::driver::addCompileCommand(CLI::App &app) {
                       "fuse, tile, plan, target");
   command->add_flag("--explain", arguments->settings.explain,
                     "print what was decided, stage by stage");
+  command->add_flag("--timing", arguments->settings.timing,
+                    "print on standard error how long each stage took");
   addCompileSettings(*command, arguments->settings);
   command->callback([arguments] {
     if (arguments->output.empty() && arguments->stopAfter.empty())

@@ -48,12 +48,25 @@ void print(const nlohmann::ordered_json &value, int depth) {
   }
 }
 
+/// Of each CPU target the kernels' code.
+nlohmann::ordered_json disassembleAll(const IngotArtifact *artifact) {
+  auto result = nlohmann::ordered_json::object();
+  for (size_t i = 0; i < ingotArtifactSectionCount(artifact); ++i) {
+    IngotSection section = ingotArtifactSection(artifact, i);
+    if (std::string(section.kind) == "Kernels" && std::string(section.target).starts_with("cpu:"))
+      result[section.target] = disassemble(section.data, section.bytes);
+  }
+  if (result.empty())
+    throw Failure("the file has no code for a CPU to show as assembly");
+  return result;
+}
+
 } // namespace
 
 void ingot::driver::addInspectCommand(CLI::App &app) {
   struct Arguments {
     std::string file;
-    bool json = false, plan = false;
+    bool json = false, plan = false, assembly = false;
   };
   auto arguments = std::make_shared<Arguments>();
   CLI::App *command = app.add_subcommand("inspect", "Shows what is in a compiled file");
@@ -61,8 +74,20 @@ void ingot::driver::addInspectCommand(CLI::App &app) {
   command->add_option("file", arguments->file, ".ingot file")->required()->type_name("FILE");
   command->add_flag("--json", arguments->json, "one JSON object");
   command->add_flag("--plan", arguments->plan, "also buffers, weights, kernels and commands");
+  command->add_flag(
+      "--asm", arguments->assembly,
+      "the code of the CPU kernels instead, as assembly; needs the compiler's library");
   command->callback([arguments] {
     auto artifact = openArtifact(arguments->file);
+    if (arguments->assembly) {
+      auto assembly = disassembleAll(artifact.get());
+      if (arguments->json)
+        std::printf("%s\n", assembly.dump().c_str());
+      else
+        for (auto &[target, text] : assembly.items())
+          std::printf("// %s\n%s", target.c_str(), text.get_ref<const std::string &>().c_str());
+      return;
+    }
     auto json = describe(artifact.get(), arguments->plan);
     json["card"] = nlohmann::ordered_json::parse(ingotArtifactCard(artifact.get()), nullptr,
                                                  /*allow_exceptions=*/false);

@@ -76,6 +76,9 @@ struct CpuOptions {
 llvm::Expected<CpuCode> compileForCpu(mlir::ModuleOp module, const CpuTarget &target,
                                       const CpuOptions &options = {});
 
+/// Assembly of the functions of such an object, with addresses; for people.
+llvm::Expected<std::string> disassembleForCpu(llvm::StringRef sharedObject);
+
 } // namespace ingot
 
 #endif // INGOT_TARGET_CPU_H
