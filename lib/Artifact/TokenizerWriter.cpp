@@ -89,7 +89,7 @@ class Builder {
 public:
   Builder(const TokenizerData &data, std::string &error) : data(data), error(error) {}
 
-  bool build() { return checkIds() && addTokens() && addMerges(); }
+  bool build() { return checkIds() && checkPipeline() && addTokens() && addMerges(); }
   std::vector<char> serialize() const;
 
 private:
@@ -97,7 +97,11 @@ private:
     error = std::move(message);
     return false;
   }
+  bool isByteLevel() const {
+    return !data.pipeline || data.pipeline->model == format::TokenizerModel::ByteBpe;
+  }
   bool checkIds();
+  bool checkPipeline();
   bool addTokens();
   bool addMerges();
   std::string_view bytesOf(uint32_t id) const {
@@ -139,6 +143,25 @@ bool Builder::checkIds() {
   return true;
 }
 
+bool Builder::checkPipeline() {
+  if (!data.pipeline)
+    return true;
+  const TokenizerPipeline &pipeline = *data.pipeline;
+  size_t tokens = data.tokens.size();
+  auto fits = [&](size_t size) { return size == 0 || size == tokens; };
+  if (!fits(pipeline.texts.size()) || !fits(pipeline.scores.size()) ||
+      !fits(pipeline.addedFlags.size()))
+    return fail("tokenizer's texts, scores or flags are not as many as its tokens");
+  for (const std::vector<int32_t> *ids : {&pipeline.prefixIds, &pipeline.suffixIds})
+    for (int32_t id : *ids)
+      if (id < 0 || static_cast<size_t>(id) >= tokens)
+        return fail("tokenizer adds token " + std::to_string(id) +
+                    " to every text, which is not "
+                    "one of its " +
+                    std::to_string(tokens));
+  return true;
+}
+
 bool Builder::addTokens() {
   if (!data.types.empty() && data.types.size() != data.tokens.size())
     return fail("tokenizer has " + std::to_string(data.tokens.size()) + " tokens but " +
@@ -149,7 +172,8 @@ bool Builder::addTokens() {
       return fail("tokenizer's token " + std::to_string(id) + " has the unknown type " +
                   std::to_string(type));
     bool isNormal = type == static_cast<int32_t>(format::TokenType::Normal);
-    bytes += isNormal ? decodeAlphabet(data.tokens[id]) : data.tokens[id];
+    bool isSpelt = isNormal && isByteLevel();
+    bytes += isSpelt ? decodeAlphabet(data.tokens[id]) : data.tokens[id];
     if (bytes.size() > UINT32_MAX)
       return fail("tokenizer's tokens have more than 4 GiB");
     tokenEnds.push_back(static_cast<uint32_t>(bytes.size()));
@@ -204,6 +228,45 @@ bool Builder::addMerges() {
   return true;
 }
 
+/// Fills the extension; `append` adds a table to the section.
+template <typename Append>
+static void describe(const TokenizerPipeline &pipeline, format::TokenizerExtension &extension,
+                     Append append) {
+  std::string strings, texts;
+  std::vector<format::TextStepRecord> steps;
+  std::vector<uint32_t> textEnds;
+  auto addString = [&](const std::string &text) {
+    strings += text;
+    return static_cast<uint32_t>(strings.size() - text.size());
+  };
+  for (const std::vector<TextStep> *list : {&pipeline.normalizers, &pipeline.splitters})
+    for (const TextStep &step : *list)
+      steps.push_back({static_cast<uint32_t>(step.kind), step.number, addString(step.first),
+                       static_cast<uint32_t>(step.first.size()), addString(step.second),
+                       static_cast<uint32_t>(step.second.size())});
+  for (const std::string &text : pipeline.texts) {
+    texts += text;
+    textEnds.push_back(static_cast<uint32_t>(texts.size()));
+  }
+  auto toIds = [](const std::vector<int32_t> &ids) {
+    return std::vector<uint32_t>(ids.begin(), ids.end());
+  };
+  extension.model = static_cast<uint32_t>(pipeline.model);
+  extension.flags = pipeline.flags;
+  extension.normalizers = static_cast<uint32_t>(pipeline.normalizers.size());
+  extension.maxWordChars = pipeline.maxWordChars;
+  extension.prefixOffset = addString(pipeline.continuingPrefix);
+  extension.prefixBytes = static_cast<uint32_t>(pipeline.continuingPrefix.size());
+  extension.strings = append(strings);
+  extension.steps = append(steps);
+  extension.texts = append(texts);
+  extension.textEnds = append(textEnds);
+  extension.scores = append(pipeline.scores);
+  extension.prefixIds = append(toIds(pipeline.prefixIds));
+  extension.suffixIds = append(toIds(pipeline.suffixIds));
+  extension.addedFlags = append(pipeline.addedFlags);
+}
+
 std::vector<char> Builder::serialize() const {
   format::TokenizerHeader header = {};
   header.preTokenizer = static_cast<uint32_t>(data.preTokenizer);
@@ -215,7 +278,9 @@ std::vector<char> Builder::serialize() const {
   header.unknownId = data.unknownId;
   header.padId = data.padId;
 
-  std::vector<char> section(sizeof(header));
+  format::TokenizerExtension extension = {};
+  header.flags |= data.pipeline ? format::Extended : 0;
+  std::vector<char> section(sizeof(header) + (data.pipeline ? sizeof(extension) : 0));
   auto append = [&](const auto &records) {
     section.resize((section.size() + 7) / 8 * 8);
     format::Table table = {section.size(), records.size()};
@@ -229,7 +294,11 @@ std::vector<char> Builder::serialize() const {
   header.sortedIds = append(sortedIds);
   header.merges = append(merges);
   header.endIds = append(endIds);
+  if (data.pipeline)
+    describe(*data.pipeline, extension, append);
   std::memcpy(section.data(), &header, sizeof(header));
+  if (data.pipeline)
+    std::memcpy(section.data() + sizeof(header), &extension, sizeof(extension));
   return section;
 }
 

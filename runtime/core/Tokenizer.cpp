@@ -29,8 +29,17 @@ struct Tokenizer::Scratch {
       return rank != other.rank ? rank > other.rank : position > other.position;
     }
   };
+  explicit Scratch(const PreTokenizer &preTokenizer) : splitter(preTokenizer) {}
+  void push(int32_t token) {
+    uint32_t index = static_cast<uint32_t>(symbols.size());
+    symbols.push_back({static_cast<uint32_t>(token), index - 1, index + 1});
+  }
+
+  WordSplitter splitter;
   std::vector<Symbol> symbols;
   std::vector<Candidate> heap;
+  std::vector<std::string> words;
+  std::vector<int32_t> bytes;
 };
 
 const format::MergeRecord *Tokenizer::findMerge(uint32_t left, uint32_t right) const {
@@ -54,21 +63,65 @@ void Tokenizer::pushMerge(Scratch &scratch, uint32_t position) const {
 
 void Tokenizer::encodeWord(std::string_view word, Scratch &scratch,
                            std::vector<int32_t> &ids) const {
+  auto model = static_cast<format::TokenizerModel>(extension.model);
+  if (model == format::TokenizerModel::WordPiece)
+    return encodeWordPiece(word, ids);
+  if (model == format::TokenizerModel::Unigram)
+    return encodeUnigram(word, ids);
   if (header.flags & format::IgnoreMerges) {
     if (std::optional<int32_t> whole = findNormal(word)) {
       ids.push_back(*whole);
       return;
     }
   }
-  auto &symbols = scratch.symbols;
-  symbols.clear();
-  for (char byte : word) {
-    int32_t token = byteTokens[static_cast<uint8_t>(byte)];
-    if (token < 0)
-      continue;
-    uint32_t index = static_cast<uint32_t>(symbols.size());
-    symbols.push_back({static_cast<uint32_t>(token), index - 1, index + 1});
+  scratch.symbols.clear();
+  if (model == format::TokenizerModel::ByteBpe)
+    startWithBytes(word, scratch);
+  else
+    startWithCharacters(word, scratch);
+  mergeSymbols(scratch, ids);
+}
+
+void Tokenizer::startWithBytes(std::string_view word, Scratch &scratch) const {
+  for (char byte : word)
+    if (int32_t token = byteTokens[static_cast<uint8_t>(byte)]; token >= 0)
+      scratch.push(token);
+}
+
+void Tokenizer::startWithCharacters(std::string_view word, Scratch &scratch) const {
+  bool follows = false; // an unknown character
+  for (size_t at = 0; at < word.size();) {
+    std::string_view character = word.substr(at, scanUtf8(word.substr(at)).length);
+    at += character.size();
+    bool isKnown = true;
+    if (std::optional<int32_t> token = findNormal(character)) {
+      scratch.push(*token);
+    } else if (scratch.bytes.clear(); pushBytes(character, scratch.bytes)) {
+      for (int32_t token : scratch.bytes)
+        scratch.push(token);
+    } else {
+      isKnown = false;
+      bool joins = follows && (extension.flags & format::FuseUnknown);
+      if (header.unknownId >= 0 && !joins)
+        scratch.push(header.unknownId);
+    }
+    follows = !isKnown;
   }
+}
+
+bool Tokenizer::pushBytes(std::string_view bytes, std::vector<int32_t> &ids) const {
+  if (!(extension.flags & format::ByteFallback))
+    return false;
+  for (char byte : bytes)
+    if (byteTokens[static_cast<uint8_t>(byte)] < 0)
+      return false;
+  for (char byte : bytes)
+    ids.push_back(byteTokens[static_cast<uint8_t>(byte)]);
+  return true;
+}
+
+void Tokenizer::mergeSymbols(Scratch &scratch, std::vector<int32_t> &ids) const {
+  auto &symbols = scratch.symbols;
   if (symbols.empty())
     return;
   symbols.front().previous = none;
@@ -123,15 +176,21 @@ static Status normalizeNfc(std::string_view text, std::string &normalized) {
   return Status::success();
 }
 
-Status Tokenizer::encodePlain(std::string_view text, WordSplitter &splitter, Scratch &scratch,
+Status Tokenizer::encodePlain(std::string_view text, bool isStart, Scratch &scratch,
                               std::vector<int32_t> &ids) const {
+  if (header.flags & format::Extended) {
+    INGOT_RETURN_IF_ERROR(steps.split(std::string(text), isStart, scratch.words));
+    for (const std::string &word : scratch.words)
+      encodeWord(word, scratch, ids);
+    return Status::success();
+  }
   std::string normalized;
   if (header.flags & format::NormalizeNfc) {
     INGOT_RETURN_IF_ERROR(normalizeNfc(text, normalized));
     text = normalized;
   }
   for (size_t start = 0; start < text.size();) {
-    Result<size_t> length = splitter.measureWord(text, start);
+    Result<size_t> length = scratch.splitter.measureWord(text, start);
     if (!length)
       return length.takeStatus();
     encodeWord(text.substr(start, *length), scratch, ids);
@@ -140,34 +199,33 @@ Status Tokenizer::encodePlain(std::string_view text, WordSplitter &splitter, Scr
   return Status::success();
 }
 
-int32_t Tokenizer::matchSpecial(std::string_view text, bool parseControl) const {
-  // [begin, end): the special tokens that begin with the first `length` bytes of the text. They are
-  // sorted, so the shortest of them, the only one that can be over, comes first.
-  auto begin = specials.begin(), end = specials.end();
-  int32_t best = -1;
-  size_t bestLength = 0;
-  for (size_t length = 0; begin != end; ++length) {
-    std::string_view first = tokenBytes(static_cast<int32_t>(*begin));
-    for (; first.size() == length; first = tokenBytes(static_cast<int32_t>(*begin))) {
-      bool counts =
-          parseControl || types[*begin] == static_cast<uint8_t>(format::TokenType::UserDefined);
-      if (counts && bestLength < length) {
-        best = static_cast<int32_t>(*begin);
-        bestLength = length;
-      }
-      if (++begin == end)
-        return best;
-    }
-    if (length == text.size())
-      return best;
-    uint8_t next = static_cast<uint8_t>(text[length]);
-    auto byteAt = [&](uint32_t id) {
-      return static_cast<uint8_t>(tokenBytes(static_cast<int32_t>(id))[length]);
-    };
-    begin = std::partition_point(begin, end, [&](uint32_t id) { return byteAt(id) < next; });
-    end = std::partition_point(begin, end, [&](uint32_t id) { return byteAt(id) <= next; });
+/// Calls `plain(begin, end)` for what lies between added tokens; pushes these.
+template <typename Plain>
+static Status splitAtAdded(const AddedTokens &added, std::string_view text, bool parseSpecial,
+                           std::vector<int32_t> &ids, Plain plain) {
+  size_t start = 0;
+  while (start < text.size()) {
+    auto match = added.findNext(text, start, parseSpecial);
+    size_t end = match ? match->begin : text.size();
+    if (end > start)
+      INGOT_RETURN_IF_ERROR(plain(start, end));
+    if (!match)
+      break;
+    ids.push_back(match->id);
+    start = match->end;
   }
-  return best;
+  return Status::success();
+}
+
+Status Tokenizer::encodePiece(std::string_view text, bool isStart, bool parseSpecial,
+                              Scratch &scratch, std::vector<int32_t> &ids) const {
+  std::string normalized(text);
+  INGOT_RETURN_IF_ERROR(steps.normalize(normalized));
+  return splitAtAdded(normalizedAdded, normalized, parseSpecial, ids,
+                      [&](size_t begin, size_t end) {
+                        return encodePlain(std::string_view(normalized).substr(begin, end - begin),
+                                           isStart && begin == 0, scratch, ids);
+                      });
 }
 
 Result<std::vector<int32_t>> Tokenizer::encode(std::string_view text, EncodeOptions options) const {
@@ -180,27 +238,18 @@ Result<std::vector<int32_t>> Tokenizer::encode(std::string_view text, EncodeOpti
     text = mended;
   }
   std::vector<int32_t> ids;
-  if (options.addSpecial && addsBos())
-    ids.push_back(bosId());
-  WordSplitter splitter(preTokenizer);
-  Scratch scratch;
-  size_t plain = 0;
-  for (size_t at = 0; at < text.size();) {
-    int32_t special = beginsSpecial[static_cast<uint8_t>(text[at])]
-                          ? matchSpecial(text.substr(at), options.parseSpecial)
-                          : -1;
-    if (special < 0) {
-      ++at;
-      continue;
-    }
-    INGOT_RETURN_IF_ERROR(encodePlain(text.substr(plain, at - plain), splitter, scratch, ids));
-    ids.push_back(special);
-    at += tokenBytes(special).size();
-    plain = at;
-  }
-  INGOT_RETURN_IF_ERROR(encodePlain(text.substr(plain), splitter, scratch, ids));
-  if (options.addSpecial && addsEos())
-    ids.push_back(eosId());
+  if (options.addSpecial)
+    ids.assign(prefixIds.begin(), prefixIds.end());
+  Scratch scratch(preTokenizer);
+  INGOT_RETURN_IF_ERROR(
+      splitAtAdded(added, text, options.parseSpecial, ids, [&](size_t begin, size_t end) {
+        std::string_view piece = text.substr(begin, end - begin);
+        if (header.flags & format::Extended)
+          return encodePiece(piece, begin == 0, options.parseSpecial, scratch, ids);
+        return encodePlain(piece, begin == 0, scratch, ids);
+      }));
+  if (options.addSpecial)
+    ids.insert(ids.end(), suffixIds.begin(), suffixIds.end());
   return ids;
 }
 
@@ -209,6 +258,13 @@ std::string_view Tokenizer::tokenBytes(int32_t id) const {
     return {};
   uint32_t begin = id == 0 ? 0 : tokenEnds[id - 1];
   return std::string_view(bytes).substr(begin, tokenEnds[id] - begin);
+}
+
+std::string_view Tokenizer::tokenText(int32_t id) const {
+  if (textEnds.empty() || id < 0 || static_cast<size_t>(id) >= textEnds.size())
+    return tokenBytes(id);
+  uint32_t begin = id == 0 ? 0 : textEnds[id - 1];
+  return std::string_view(texts).substr(begin, textEnds[id] - begin);
 }
 
 bool Tokenizer::isSpecial(int32_t id) const {
@@ -234,17 +290,33 @@ std::optional<int32_t> Tokenizer::findNormal(std::string_view text) const {
 }
 
 std::optional<int32_t> Tokenizer::findToken(std::string_view text) const {
-  for (uint32_t id : specials)
-    if (tokenBytes(static_cast<int32_t>(id)) == text)
-      return static_cast<int32_t>(id);
+  for (const AddedTokens *tokens : {&added, &normalizedAdded})
+    if (std::optional<int32_t> id = tokens->find(text))
+      return id;
   return findNormal(text);
+}
+
+std::string Tokenizer::firstTokenText(int32_t id) const {
+  std::string text(tokenText(id));
+  if (extension.flags & format::StripFirstToken)
+    std::erase(text, ' ');
+  if ((extension.flags & format::StripFirstSpace) && text.starts_with(' '))
+    text.erase(0, 1);
+  return text;
 }
 
 std::string Tokenizer::decode(std::span<const int32_t> ids, bool showSpecial) const {
   std::string joined;
-  for (int32_t id : ids)
-    if (showSpecial || !isSpecial(id))
-      joined += tokenBytes(id);
+  bool isFirst = true;
+  for (int32_t id : ids) {
+    if (!showSpecial && isSpecial(id))
+      continue;
+    if (isFirst)
+      joined = firstTokenText(id);
+    else
+      joined += tokenText(id);
+    isFirst = false;
+  }
   return mendUtf8(joined);
 }
 
@@ -252,7 +324,11 @@ std::string StreamDecoder::put(int32_t id) {
   std::string text;
   if (!showSpecial && tokenizer->isSpecial(id))
     return text;
-  pending += tokenizer->tokenBytes(id);
+  if (isAtStart)
+    pending += tokenizer->firstTokenText(id);
+  else
+    pending += tokenizer->tokenText(id);
+  isAtStart = false;
   pending.erase(0, appendMended(pending, /*isLast=*/false, text));
   return text;
 }
@@ -260,5 +336,6 @@ std::string StreamDecoder::put(int32_t id) {
 std::string StreamDecoder::finish() {
   std::string text = mendUtf8(pending);
   pending.clear();
+  isAtStart = true;
   return text;
 }

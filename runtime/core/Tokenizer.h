@@ -1,15 +1,16 @@
 //===- Tokenizer.h - Text to token ids and back -----------------------------------------------===//
 //
-// Byte-level BPE: text is cut into words, a word is a row of bytes, each a token; then neighbours
+// Text is normalised and cut into words, and a word becomes tokens by one of the models of
+// Format.h. Byte-level BPE, for example: a word is a row of bytes, each a token; then neighbours
 // that the merge table joins become one token, lowest rank first, until nothing joins.
 //
 //   "hello"  ->  h e l l o  ->  he l l o  ->  he ll o  ->  hell o  ->  hello
 //
 // Text that is not UTF-8 is mended first (Utf8.h), so encode(bytes) equals what a Python pipeline
-// gives for bytes.decode("utf-8", errors="replace"). Decoding concerns bytes: decoding what was
-// encoded gives the text back, if it was valid, in form C where the tokenizer normalises, and the
-// vocabulary has all its bytes; a byte without a token is left out, as `tokenizers` and llama.cpp
-// do.
+// gives for bytes.decode("utf-8", errors="replace"). Decoding concerns bytes: with byte-level BPE
+// decoding what was encoded gives the text back, if it was valid, in form C where the tokenizer
+// normalises, and the vocabulary has all its bytes; a byte without a token is left out, as
+// `tokenizers` and llama.cpp do.
 //
 // A Tokenizer owns a checked copy of its tables and is immutable: any number of threads may share
 // it.
@@ -20,9 +21,12 @@
 #define INGOT_RUNTIME_CORE_TOKENIZER_H
 
 #include "ingot/Artifact/Format.h"
+#include "runtime/core/AddedTokens.h"
 #include "runtime/core/PreTokenizer.h"
 #include "runtime/core/Status.h"
+#include "runtime/core/TextSteps.h"
 
+#include <algorithm>
 #include <array>
 #include <cstdint>
 #include <optional>
@@ -52,8 +56,12 @@ public:
   /// in the vocabulary are nothing.
   std::string decode(std::span<const int32_t> ids, bool showSpecial = false) const;
 
-  /// The bytes of a token, empty for an id that is not in the vocabulary.
+  /// The bytes of a token as it is found in text, empty for an id that is not in the vocabulary.
   std::string_view tokenBytes(int32_t id) const;
+  /// What it stands for in decoded text.
+  std::string_view tokenText(int32_t id) const;
+  /// What the first token of a decoded text stands for: it may lose spaces.
+  std::string firstTokenText(int32_t id) const;
   size_t tokenCount() const { return types.size(); }
   /// True for Control and Unknown tokens; `id` may be anything.
   bool isSpecial(int32_t id) const;
@@ -67,30 +75,51 @@ public:
   int32_t eosId() const { return header.eosId; }
   int32_t unknownId() const { return header.unknownId; }
   int32_t padId() const { return header.padId; }
-  bool addsBos() const { return header.flags & format::AddBos; }
-  bool addsEos() const { return header.flags & format::AddEos; }
+  /// Whether texts begin, or end, with that token.
+  bool addsBos() const { return contains(prefixIds, header.bosId); }
+  bool addsEos() const { return contains(suffixIds, header.eosId); }
 
 private:
   /// The working memory of one encode call.
   struct Scratch;
 
   Tokenizer(PreTokenizer preTokenizer) : preTokenizer(std::move(preTokenizer)) {}
+  static bool contains(const std::vector<uint32_t> &ids, int32_t id) {
+    return id >= 0 && std::find(ids.begin(), ids.end(), static_cast<uint32_t>(id)) != ids.end();
+  }
+  Status readExtension(std::span<const std::byte> section);
   Status checkTokens() const;
+  Status checkExtension() const;
   Status checkMerges();
   void indexBytes();
-  void indexSpecials();
+  Status indexAdded();
 
-  Status encodePlain(std::string_view text, WordSplitter &splitter, Scratch &scratch,
+  Status encodePiece(std::string_view text, bool isStart, bool parseSpecial, Scratch &scratch,
+                     std::vector<int32_t> &ids) const;
+  Status encodePlain(std::string_view text, bool isStart, Scratch &scratch,
                      std::vector<int32_t> &ids) const;
   void encodeWord(std::string_view word, Scratch &scratch, std::vector<int32_t> &ids) const;
+  void startWithBytes(std::string_view word, Scratch &scratch) const;
+  void startWithCharacters(std::string_view word, Scratch &scratch) const;
+  void mergeSymbols(Scratch &scratch, std::vector<int32_t> &ids) const;
+  void encodeWordPiece(std::string_view word, std::vector<int32_t> &ids) const;
+  void encodeUnigram(std::string_view word, std::vector<int32_t> &ids) const;
+  /// Pushes the tokens <0x00> to <0xFF> of all bytes, if there is one for each.
+  bool pushBytes(std::string_view bytes, std::vector<int32_t> &ids) const;
   void pushMerge(Scratch &scratch, uint32_t position) const;
   const format::MergeRecord *findMerge(uint32_t left, uint32_t right) const;
   std::optional<int32_t> findNormal(std::string_view bytes) const;
-  /// The longest special token that `text` begins with, -1 for none.
-  int32_t matchSpecial(std::string_view text, bool parseControl) const;
 
   PreTokenizer preTokenizer;
   format::TokenizerHeader header = {};
+  format::TokenizerExtension extension = {};
+  TextSteps steps;
+  std::string strings, texts;
+  std::vector<uint32_t> textEnds;
+  std::vector<double> scores;
+  double lowestScore = 0;
+  std::vector<uint32_t> prefixIds, suffixIds;
+  std::vector<uint8_t> addedFlags;
   std::string bytes;
   std::vector<uint32_t> tokenEnds;
   std::vector<uint8_t> types;
@@ -100,12 +129,10 @@ private:
 
   /// Merges of left token i: [mergeBegins[i], mergeBegins[i + 1]).
   std::vector<uint32_t> mergeBegins;
-  /// The token of each single byte, -1 for none.
+  /// The token of each single byte, -1 for none; with byte fallback the tokens <0x00> to <0xFF>.
   std::array<int32_t, 256> byteTokens = {};
-  /// Tokens found in text before it is cut into words, ascending by bytes, and whether one begins
-  /// so.
-  std::vector<uint32_t> specials;
-  std::array<bool, 256> beginsSpecial = {};
+  /// Tokens found in text before it is cut into words: as it comes, and normalised.
+  AddedTokens added, normalizedAdded;
 };
 
 /// Turns a stream of tokens into text, piece by piece: a piece never ends inside a character.
@@ -123,6 +150,7 @@ public:
 private:
   const Tokenizer *tokenizer;
   bool showSpecial;
+  bool isAtStart = true;
   std::string pending;
 };
 

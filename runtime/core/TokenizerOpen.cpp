@@ -11,6 +11,7 @@
 #include "runtime/core/Utf8.h"
 
 #include <algorithm>
+#include <cstdio>
 #include <cstring>
 
 using namespace ingot;
@@ -20,7 +21,8 @@ using namespace ingot::runtime;
 static constexpr uint64_t maxTokens = uint64_t(1) << 24;
 static constexpr uint64_t maxMerges = uint64_t(1) << 25;
 static constexpr uint64_t maxEndIds = 64;
-static constexpr size_t maxSpecialBytes = 1024;
+static constexpr uint64_t maxSteps = 64;
+static constexpr uint64_t maxStringBytes = 1 << 20;
 
 /// Copies the records of `table` out of `section`.
 template <typename Container>
@@ -45,8 +47,8 @@ static Status readTable(std::span<const std::byte> section, format::Table table,
 }
 
 static Status checkHeader(const format::TokenizerHeader &header, size_t tokens) {
-  constexpr uint32_t known =
-      format::AddBos | format::AddEos | format::IgnoreMerges | format::NormalizeNfc;
+  constexpr uint32_t known = format::AddBos | format::AddEos | format::IgnoreMerges |
+                             format::NormalizeNfc | format::Extended;
   if (header.flags & ~known)
     return INGOT_ERROR("tokenizer has flags 0x%x that this version does not know",
                        header.flags & ~known);
@@ -116,27 +118,91 @@ Status Tokenizer::checkMerges() {
 }
 
 void Tokenizer::indexBytes() {
+  bool isFallback = extension.flags & format::ByteFallback;
   for (size_t byte = 0; byte < byteTokens.size(); ++byte) {
-    char character = static_cast<char>(byte);
-    byteTokens[byte] = findNormal(std::string_view(&character, 1)).value_or(-1);
+    char text[8] = {static_cast<char>(byte)};
+    size_t length = 1;
+    if (isFallback)
+      length = static_cast<size_t>(std::snprintf(text, sizeof text, "<0x%02X>", unsigned(byte)));
+    byteTokens[byte] = findNormal(std::string_view(text, length)).value_or(-1);
   }
 }
 
-void Tokenizer::indexSpecials() {
+Status Tokenizer::indexAdded() {
   for (uint32_t id = 0; id < types.size(); ++id) {
-    auto type = static_cast<format::TokenType>(types[id]);
-    std::string_view text = tokenBytes(static_cast<int32_t>(id));
-    // A match must begin and end between characters, so it is whole text itself.
-    if ((isSpecial(static_cast<int32_t>(id)) || type == format::TokenType::UserDefined) &&
-        !text.empty() && text.size() <= maxSpecialBytes && isValidUtf8(text)) {
-      specials.push_back(id);
-      beginsSpecial[static_cast<uint8_t>(text[0])] = true;
+    bool isControl = isSpecial(static_cast<int32_t>(id));
+    if (!isControl && types[id] != static_cast<uint8_t>(format::TokenType::UserDefined))
+      continue;
+    std::string text(tokenBytes(static_cast<int32_t>(id)));
+    uint8_t flags = addedFlags.empty() ? 0 : addedFlags[id];
+    if (flags & format::Normalized) {
+      if (!isValidUtf8(text))
+        continue;
+      INGOT_RETURN_IF_ERROR(steps.normalize(text));
     }
+    (flags & format::Normalized ? normalizedAdded : added)
+        .add(std::move(text), id, flags, isControl);
   }
-  std::sort(specials.begin(), specials.end(), [&](uint32_t a, uint32_t b) {
-    int order = tokenBytes(static_cast<int32_t>(a)).compare(tokenBytes(static_cast<int32_t>(b)));
-    return order ? order < 0 : a < b;
-  });
+  added.finish();
+  normalizedAdded.finish();
+  return Status::success();
+}
+
+Status Tokenizer::readExtension(std::span<const std::byte> section) {
+  if (section.size() < sizeof(header) + sizeof(extension))
+    return INGOT_ERROR("tokenizer section has %zu bytes, fewer than its two headers' %zu",
+                       section.size(), sizeof(header) + sizeof(extension));
+  std::memcpy(&extension, section.data() + sizeof(header), sizeof(extension));
+  std::vector<format::TextStepRecord> records;
+  INGOT_RETURN_IF_ERROR(readTable(section, extension.strings, "strings", maxStringBytes, strings));
+  INGOT_RETURN_IF_ERROR(readTable(section, extension.steps, "steps", maxSteps, records));
+  INGOT_RETURN_IF_ERROR(readTable(section, extension.texts, "texts", UINT32_MAX, texts));
+  INGOT_RETURN_IF_ERROR(readTable(section, extension.textEnds, "textEnds", maxTokens, textEnds));
+  INGOT_RETURN_IF_ERROR(readTable(section, extension.scores, "scores", maxTokens, scores));
+  INGOT_RETURN_IF_ERROR(readTable(section, extension.prefixIds, "prefixIds", maxEndIds, prefixIds));
+  INGOT_RETURN_IF_ERROR(readTable(section, extension.suffixIds, "suffixIds", maxEndIds, suffixIds));
+  INGOT_RETURN_IF_ERROR(
+      readTable(section, extension.addedFlags, "addedFlags", maxTokens, addedFlags));
+  Result<TextSteps> made = TextSteps::create(records, extension.normalizers, strings);
+  if (!made)
+    return made.takeStatus();
+  steps = std::move(*made);
+  return Status::success();
+}
+
+Status Tokenizer::checkExtension() const {
+  constexpr uint32_t known = format::ByteFallback | format::FuseUnknown | format::StripFirstSpace |
+                             format::StripFirstToken;
+  if (extension.flags & ~known || extension.model > uint32_t(format::TokenizerModel::Unigram))
+    return INGOT_ERROR("tokenizer is of model %u with flags 0x%x, which this version does not know",
+                       extension.model, extension.flags);
+  bool isUnigram = extension.model == uint32_t(format::TokenizerModel::Unigram);
+  size_t tokens = tokenEnds.size();
+  if ((!textEnds.empty() && textEnds.size() != tokens) ||
+      (!addedFlags.empty() && addedFlags.size() != tokens) ||
+      scores.size() != (isUnigram ? tokens : 0))
+    return INGOT_ERROR("tokenizer has %zu tokens, but %zu texts, %zu flags and %zu scores", tokens,
+                       textEnds.size(), addedFlags.size(), scores.size());
+  if ((isUnigram || extension.model == uint32_t(format::TokenizerModel::WordPiece)) &&
+      header.unknownId < 0)
+    return INGOT_ERROR("tokenizer of model %u has no unknown token", extension.model);
+  for (size_t id = 0, begin = 0; id < textEnds.size(); begin = textEnds[id++])
+    if (textEnds[id] < begin || textEnds[id] > texts.size())
+      return INGOT_ERROR("tokenizer's token %zu has a text that ends at byte %u, outside of %zu to "
+                         "%zu",
+                         id, textEnds[id], begin, texts.size());
+  for (const std::vector<uint32_t> *ids : {&prefixIds, &suffixIds})
+    for (uint32_t id : *ids)
+      if (id >= tokens)
+        return INGOT_ERROR("tokenizer adds the token %u, which is not one of its %zu", id, tokens);
+  for (double score : scores)
+    if (!(score > -1e30 && score < 1e30))
+      return INGOT_ERROR("tokenizer has the score %g, expected a number within 1e30", score);
+  if (extension.prefixOffset > strings.size() ||
+      extension.prefixBytes > strings.size() - extension.prefixOffset)
+    return INGOT_ERROR("tokenizer's prefix lies outside of its %zu bytes of strings",
+                       strings.size());
+  return Status::success();
 }
 
 Result<Tokenizer> Tokenizer::open(std::span<const std::byte> section) {
@@ -162,9 +228,19 @@ Result<Tokenizer> Tokenizer::open(std::span<const std::byte> section) {
     return INGOT_ERROR("tokenizer has %zu tokens but %zu types", tokenizer.tokenEnds.size(),
                        tokenizer.types.size());
   INGOT_RETURN_IF_ERROR(checkHeader(header, tokenizer.tokenCount()));
+  if (header.flags & format::Extended)
+    INGOT_RETURN_IF_ERROR(tokenizer.readExtension(section));
+  if (header.flags & format::AddBos)
+    tokenizer.prefixIds.push_back(static_cast<uint32_t>(header.bosId));
+  if (header.flags & format::AddEos)
+    tokenizer.suffixIds.push_back(static_cast<uint32_t>(header.eosId));
+  INGOT_RETURN_IF_ERROR(tokenizer.checkExtension());
   INGOT_RETURN_IF_ERROR(tokenizer.checkTokens());
   INGOT_RETURN_IF_ERROR(tokenizer.checkMerges());
   tokenizer.indexBytes();
-  tokenizer.indexSpecials();
+  INGOT_RETURN_IF_ERROR(tokenizer.indexAdded());
+  for (size_t id = 0; id < tokenizer.scores.size(); ++id)
+    if (tokenizer.types[id] == static_cast<uint8_t>(format::TokenType::Normal))
+      tokenizer.lowestScore = std::min(tokenizer.lowestScore, tokenizer.scores[id]);
   return tokenizer;
 }

@@ -265,6 +265,81 @@ enum TokenizerFlags : uint32_t {
   AddEos = 1 << 1,       ///< encoding ends with eosId
   IgnoreMerges = 1 << 2, ///< a word that is a token is that token, whatever the merges say
   NormalizeNfc = 1 << 3, ///< text is brought to Unicode's form C first
+  Extended = 1 << 4,     ///< a TokenizerExtension follows the header; `preTokenizer` is not used
+};
+
+/// How words become tokens.
+enum class TokenizerModel : uint32_t {
+  ByteBpe = 0,   ///< merges from the bytes of a word up
+  CharBpe = 1,   ///< merges from its characters up
+  WordPiece = 2, ///< the longest token that a word begins with, then of the rest
+  Unigram = 3,   ///< the tokens with the largest sum of scores
+};
+
+/// What a token that is found in text before it is cut into words does around itself.
+enum AddedTokenFlags : uint8_t {
+  StripLeft = 1 << 0,  ///< takes the white space before it along
+  StripRight = 1 << 1, ///< and after it
+  SingleWord = 1 << 2, ///< counts only where no letter, digit or underscore touches it
+  Normalized = 1 << 3, ///< is looked for after normalisation, itself normalised
+};
+
+enum TokenizerExtensionFlags : uint32_t {
+  ByteFallback = 1 << 0,    ///< characters without a token become the tokens <0x00> to <0xFF>
+  FuseUnknown = 1 << 1,     ///< unknown characters side by side become one unknown token
+  StripFirstSpace = 1 << 2, ///< decoded text loses one space at its start
+  StripFirstToken = 1 << 3, ///< the first token that is decoded loses all of its spaces
+};
+
+/// What is done to text before the model sees it: `normalizers` first steps on a whole piece, the
+/// others on each of the pieces into which it is cut.
+enum class TextStepKind : uint32_t {
+  Normalize = 0, ///< `number` is a TextNormalForm
+  Lowercase = 1,
+  StripAccents = 2, ///< marks are left out; `number` is 0 for those of category Mn, 1 for all
+  Strip = 3,        ///< white space at the ends; `number` is 1 left, 2 right, 3 both
+  Replace = 4,      ///< every match of `first` by the text `second`
+  Prepend = 5,      ///< `first`, to text that is not empty; `number` is a PrependRule
+  CleanControl = 6, ///< BERT's cleaning: no control characters, white space as spaces
+  PadChinese = 7,   ///< spaces around CJK ideographs, as BERT has them
+  Split = 8, ///< cut at matches of `first`; `number` is a SplitRule, plus 16 to cut at the gaps
+};
+enum class TextNormalForm : uint32_t { C = 0, D = 1, KC = 2, KD = 3 };
+enum class PrependRule : uint32_t {
+  Always = 0,
+  IfMissing = 1,      ///< unless the text begins so
+  FirstIfMissing = 2, ///< the same, at the start of the whole text only
+};
+enum class SplitRule : uint32_t {
+  Removed = 0,
+  Isolated = 1,
+  MergedWithPrevious = 2,
+  MergedWithNext = 3,
+  Contiguous = 4,
+};
+
+/// `first` (a PCRE2 pattern, but for Prepend) and `second` are pieces of `strings`.
+struct TextStepRecord {
+  uint32_t kind, number;
+  uint32_t firstOffset, firstBytes, secondOffset, secondBytes;
+};
+
+/// Follows TokenizerHeader where its flags say so.
+struct TokenizerExtension {
+  uint32_t model;        ///< TokenizerModel
+  uint32_t flags;        ///< TokenizerExtensionFlags
+  uint32_t normalizers;  ///< how many of the steps are
+  uint32_t maxWordChars; ///< WordPiece: longer words are unknown
+  uint32_t prefixOffset; ///< WordPiece: what tokens inside a word begin with, in `strings`
+  uint32_t prefixBytes;
+  Table strings;    ///< char
+  Table steps;      ///< TextStepRecord
+  Table texts;      ///< char: what tokens decode to, one after another; empty: their bytes
+  Table textEnds;   ///< uint32_t: where token i ends in `texts`
+  Table scores;     ///< double: Unigram's, of each token
+  Table prefixIds;  ///< uint32_t: before every text with special tokens
+  Table suffixIds;  ///< uint32_t: after it
+  Table addedFlags; ///< uint8_t: AddedTokenFlags of each token; empty: none has any
 };
 
 /// A byte-level BPE tokenizer. Offsets are from the start of the Tokenizer section.
@@ -288,6 +363,7 @@ struct MergeRecord {
 };
 
 static_assert(sizeof(TokenizerHeader) == 120 && sizeof(MergeRecord) == 16);
+static_assert(sizeof(TextStepRecord) == 24 && sizeof(TokenizerExtension) == 152);
 
 } // namespace ingot::format
 

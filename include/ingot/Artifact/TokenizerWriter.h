@@ -20,6 +20,26 @@
 
 namespace ingot::artifact {
 
+/// See format::TextStepRecord.
+struct TextStep {
+  format::TextStepKind kind;
+  uint32_t number = 0;
+  std::string first = {}, second = {};
+};
+
+/// What a tokenizer has that is not one of the known byte-level ones.
+struct TokenizerPipeline {
+  format::TokenizerModel model = format::TokenizerModel::ByteBpe;
+  uint32_t flags = 0; ///< format::TokenizerExtensionFlags
+  std::vector<TextStep> normalizers, splitters;
+  uint32_t maxWordChars = 0;      ///< WordPiece
+  std::string continuingPrefix;   ///< WordPiece
+  std::vector<double> scores;     ///< Unigram, of each token
+  std::vector<std::string> texts; ///< what tokens decode to; empty: what they are
+  std::vector<int32_t> prefixIds, suffixIds;
+  std::vector<uint8_t> addedFlags; ///< format::AddedTokenFlags; empty: none has any
+};
+
 struct TokenizerData {
   format::PreTokenizer preTokenizer = format::PreTokenizer::Gpt2;
   std::vector<std::string> tokens;
@@ -30,6 +50,7 @@ struct TokenizerData {
   bool addBos = false, addEos = false;
   bool ignoreMerges = false; ///< see format::TokenizerFlags
   bool normalizeNfc = false;
+  std::optional<TokenizerPipeline> pipeline; ///< then `preTokenizer` and `normalizeNfc` count not
 };
 
 /// Sets the kind and what its models share (Llama 3 ignores merges, Qwen 2 normalises) from GGUF's
