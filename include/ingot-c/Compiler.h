@@ -35,7 +35,7 @@ typedef void (*IngotCompilerRemark)(void *user, const char *kind, const char *st
 
 typedef struct {
   size_t size;
-  const char *source; /**< a .gguf file */
+  const char *source; /**< a .gguf file, a Hugging Face folder, or with `weights` a config.json */
   const char *output; /**< written under a temporary name and renamed; NULL or "-": standard output,
                          with `stopAfter` */
   const char *const *targets; /**< "cpu:x86-64-v3", ...; none: that one */
@@ -50,6 +50,9 @@ typedef struct {
   IngotCompilerProgress progress; /**< may be NULL */
   IngotCompilerRemark remark;     /**< may be NULL */
   void *user;                     /**< handed to the callbacks, which run in the calling thread */
+  const char
+      *weights; /**< "random:SEED": made up, to measure an architecture; NULL: the source's */
+  const char *weightFormat; /**< of made-up matrices; NULL: what the configuration says */
 } IngotCompilerOptions;
 
 #define INGOT_COMPILER_OPTIONS_INIT                                                                \
@@ -65,6 +68,8 @@ typedef struct {
    NULL,                                                                                           \
    NULL,                                                                                           \
    0,                                                                                              \
+   NULL,                                                                                           \
+   NULL,                                                                                           \
    NULL,                                                                                           \
    NULL,                                                                                           \
    NULL}

@@ -48,6 +48,10 @@ static llvm::Error compileFromC(const IngotCompilerOptions *given) {
     options.kvFormat = given->kvFormat;
   if (given->activations)
     options.activations = given->activations;
+  if (given->weights)
+    options.weights = given->weights;
+  if (given->weightFormat)
+    options.weightFormat = given->weightFormat;
   options.threads = given->threads;
   if (given->stopAfter) {
     std::optional<Stage> stage = findStage(given->stopAfter);

@@ -150,8 +150,13 @@ private:
   }
 
   llvm::Error check() {
-    if (!llvm::StringRef(options.source).ends_with(".gguf"))
-      return makeError("expected SOURCE to be a .gguf file, got '" + options.source + "'");
+    llvm::StringRef source = options.source;
+    if (!source.ends_with(".gguf") && !source.ends_with(".json") &&
+        !llvm::sys::fs::is_directory(source))
+      return makeError(
+          "expected SOURCE to be a .gguf file, a Hugging Face folder or a config.json, "
+          "got '" +
+          source + "'");
     if (options.output == "-" && options.stopAfter == Stage::Artifact)
       return makeError("an artefact is not written to standard output: name a file");
     if (options.stopAfter == Stage::Artifact) {
@@ -206,7 +211,19 @@ private:
   }
 
   llvm::Error import() {
-    auto imported = import::importGguf(options.source, &context);
+    import::ImportOptions wish;
+    wish.context = options.maxContext;
+    wish.weightFormat = options.weightFormat;
+    llvm::StringRef weights = options.weights;
+    if (uint64_t seed; !weights.empty()) {
+      if (!weights.consume_front("random:") || weights.getAsInteger(10, seed))
+        return makeError("expected --weights to be random:SEED with a number, got '" +
+                         options.weights + "'");
+      wish.randomSeed = seed;
+    } else if (!options.weightFormat.empty()) {
+      return makeError("--weight-format is of made-up weights: add --weights random:SEED");
+    }
+    auto imported = import::importModel(options.source, &context, wish);
     if (failed(imported))
       return diagnostics.take("cannot import " + options.source);
     model = std::move(*imported);
@@ -292,15 +309,18 @@ private:
   llvm::Expected<std::string> makeCard(plan::ProgramOp program) {
     artifact::CardData card;
     card.compiler = "ingot " INGOT_VERSION;
-    llvm::Expected<artifact::CardSource> source =
-        artifact::describeSource(options.source, model.name);
-    if (!source)
-      return source.takeError();
-    card.sources.push_back(std::move(*source));
+    for (const std::string &file : model.files) {
+      llvm::Expected<artifact::CardSource> source = artifact::describeSource(file, model.name);
+      if (!source)
+        return source.takeError();
+      card.sources.push_back(std::move(*source));
+    }
     for (const CpuTarget &target : targets)
       card.targets.push_back(target.getName());
     card.recipe =
         llvm::json::Object{{"activations", options.activations}, {"kv_format", options.kvFormat}};
+    if (!options.weights.empty())
+      card.recipe["weights"] = options.weights;
     for (const Remark &remark : remarks)
       card.remarks.push_back({remark.kind, remark.stage, remark.text});
     return artifact::writeCard(program, card);

@@ -8,6 +8,7 @@
 #include "DenseBuilder.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
+#include "mlir/Dialect/Math/IR/Math.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
 #include <limits>
 
@@ -26,11 +27,27 @@ static RankedTensorType withLastDimension(Value like, int64_t size) {
 
 DenseBuilder::DenseBuilder(Block *block, Value x, Value positions, Value lengths)
     : builder(OpBuilder::atBlockEnd(block)), loc(builder.getUnknownLoc()), positions(positions),
-      lengths(lengths) {
-  setRole("sequences");
-  sequences = tensor::DimOp::create(builder, loc, x, 0);
-  setRole("slots");
-  slots = tensor::DimOp::create(builder, loc, x, 1);
+      lengths(lengths), x(x) {}
+
+SmallVector<Value, 2> DenseBuilder::getBatchSizes() {
+  if (!sequences) {
+    Location role = loc;
+    setRole("sequences");
+    sequences = tensor::DimOp::create(builder, loc, x, 0);
+    setRole("slots");
+    slots = tensor::DimOp::create(builder, loc, x, 1);
+    loc = role;
+  }
+  return {sequences, slots};
+}
+
+SmallVector<Value> DenseBuilder::getUnknownSizes(Value like) {
+  SmallVector<Value> sizes;
+  auto shape = tensorOf(like).getShape();
+  for (auto [dim, size] : llvm::enumerate(shape))
+    if (ShapedType::isDynamic(size))
+      sizes.push_back(tensor::DimOp::create(builder, loc, like, dim));
+  return sizes;
 }
 
 Value DenseBuilder::weight(const Twine &role) const { return weights.lookup(role.str()); }
@@ -42,6 +59,13 @@ Value DenseBuilder::rmsNorm(Value x, StringRef name, float epsilon) {
   return transformer::NormOp::create(builder, loc, transformer::NormKind::Rms, x,
                                      weight(name + ".weight"),
                                      /*bias=*/Value(), llvm::APFloat(epsilon));
+}
+
+Value DenseBuilder::layerNorm(Value x, StringRef name, float epsilon) {
+  setRole(name);
+  return transformer::NormOp::create(builder, loc, transformer::NormKind::Layer, x,
+                                     weight(name + ".weight"), weight(name + ".bias"),
+                                     llvm::APFloat(epsilon));
 }
 
 Value DenseBuilder::linear(Value x, StringRef name) {
@@ -57,6 +81,7 @@ Value DenseBuilder::splitDimension(Value x, int64_t dim, ArrayRef<int64_t> sizes
   SmallVector<int64_t> shape;
   SmallVector<OpFoldResult> resultSizes;
   SmallVector<ReassociationIndices> groups;
+  auto batch = getBatchSizes();
   for (int64_t from = 0; from < type.getRank(); ++from) {
     auto &group = groups.emplace_back();
     bool isSplit = from == dim;
@@ -64,7 +89,7 @@ Value DenseBuilder::splitDimension(Value x, int64_t dim, ArrayRef<int64_t> sizes
       group.push_back(shape.size());
       shape.push_back(size);
       // The unknown sizes are those of the batch, in front.
-      resultSizes.push_back(ShapedType::isDynamic(size) ? OpFoldResult(from ? slots : sequences)
+      resultSizes.push_back(ShapedType::isDynamic(size) ? OpFoldResult(batch[from ? 1 : 0])
                                                         : builder.getIndexAttr(size));
     }
   }
@@ -74,6 +99,11 @@ Value DenseBuilder::splitDimension(Value x, int64_t dim, ArrayRef<int64_t> sizes
 Value DenseBuilder::splitHeads(Value x, int64_t heads) {
   auto type = tensorOf(x);
   return splitDimension(x, type.getRank() - 1, {heads, type.getShape().back() / heads});
+}
+
+Value DenseBuilder::mergeHeads(Value x) {
+  SmallVector<ReassociationIndices> merged = {{0}, {1}, {2, 3}};
+  return tensor::CollapseShapeOp::create(builder, loc, x, merged);
 }
 
 Value DenseBuilder::rope(Value x, const RopeParameters &parameters) {
@@ -115,13 +145,13 @@ Value DenseBuilder::contract(RankedTensorType type, ValueRange sizes, Value a, S
       .getResult(0);
 }
 
-Value DenseBuilder::maskScores(Value scores, ValueRange sizes) {
+Value DenseBuilder::maskScores(Value scores, ValueRange sizes, int64_t window) {
   auto type = tensorOf(scores);
   auto shape = type.getShape();
   auto maskType = RankedTensorType::get({shape[0], shape[3], shape[4]}, builder.getI1Type());
-  Value mask = transformer::AttentionMaskOp::create(builder, loc, maskType, positions, lengths,
-                                                    /*causal=*/true,
-                                                    /*window=*/IntegerAttr());
+  Value mask = transformer::AttentionMaskOp::create(
+      builder, loc, maskType, positions, lengths,
+      /*causal=*/true, window ? builder.getI64IntegerAttr(window) : IntegerAttr());
   Value empty = tensor::EmptyOp::create(builder, loc, type.clone(builder.getI1Type()), sizes);
   Value everyHead = linalg::BroadcastOp::create(builder, loc, mask, empty, ArrayRef<int64_t>{1, 2})
                         .getResult()[0];
@@ -129,7 +159,8 @@ Value DenseBuilder::maskScores(Value scores, ValueRange sizes) {
   return arith::SelectOp::create(builder, loc, everyHead, scores, hidden);
 }
 
-Value DenseBuilder::causalAttention(Value q, Value k, Value v, float scale) {
+Value DenseBuilder::causalAttention(Value q, Value k, Value v,
+                                    const AttentionParameters &parameters) {
   setRole("attention");
   auto keyShape = tensorOf(k).getShape();
   int64_t keyHeads = keyShape[2], dims = keyShape[3], group = tensorOf(q).getDimSize(2) / keyHeads;
@@ -137,11 +168,17 @@ Value DenseBuilder::causalAttention(Value q, Value k, Value v, float scale) {
   auto f32 = builder.getF32Type();
   Value grouped = splitDimension(q, 2, {keyHeads, group});
 
-  SmallVector<Value> sizes = {sequences, slots, slots};
+  auto batch = getBatchSizes();
+  SmallVector<Value> sizes = {batch[0], batch[1], batch[1]};
   auto scoresType = RankedTensorType::get({unknown, keyHeads, group, unknown, unknown}, f32);
   Value scores = contract(scoresType, sizes, grouped, "bsngd", k, "btnd", "bngst");
-  scores = arith::MulFOp::create(builder, loc, scores, filled(scoresType, sizes, scale));
-  scores = maskScores(scores, sizes);
+  scores = arith::MulFOp::create(builder, loc, scores, filled(scoresType, sizes, parameters.scale));
+  if (float cap = parameters.softCap) {
+    scores = arith::DivFOp::create(builder, loc, scores, filled(scoresType, sizes, cap));
+    scores = math::TanhOp::create(builder, loc, scores);
+    scores = arith::MulFOp::create(builder, loc, scores, filled(scoresType, sizes, cap));
+  }
+  scores = maskScores(scores, sizes, parameters.window);
 
   Value empty = tensor::EmptyOp::create(builder, loc, scoresType, sizes);
   Value weights =
@@ -154,11 +191,20 @@ Value DenseBuilder::causalAttention(Value q, Value k, Value v, float scale) {
   return tensor::CollapseShapeOp::create(builder, loc, result, merged);
 }
 
-Value DenseBuilder::silu(Value x) {
-  return transformer::ActivationOp::create(builder, loc, x.getType(),
-                                           transformer::ActivationKind::Silu, x);
+Value DenseBuilder::activate(Value x, transformer::ActivationKind kind) {
+  return transformer::ActivationOp::create(builder, loc, x.getType(), kind, x);
 }
 
 Value DenseBuilder::multiply(Value a, Value b) { return arith::MulFOp::create(builder, loc, a, b); }
 
 Value DenseBuilder::add(Value a, Value b) { return arith::AddFOp::create(builder, loc, a, b); }
+
+Value DenseBuilder::scale(Value x, float number) {
+  return arith::MulFOp::create(builder, loc, x, filled(tensorOf(x), getUnknownSizes(x), number));
+}
+
+Value DenseBuilder::softCap(Value x, float cap) {
+  Value caps = filled(tensorOf(x), getUnknownSizes(x), cap);
+  Value ratio = arith::DivFOp::create(builder, loc, x, caps);
+  return arith::MulFOp::create(builder, loc, math::TanhOp::create(builder, loc, ratio), caps);
+}

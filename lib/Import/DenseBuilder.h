@@ -21,10 +21,19 @@ namespace ingot::import {
 
 /// What rotary position embedding needs to be told; see `transformer.rope`.
 struct RopeParameters {
-  transformer::RopeLayout layout = transformer::RopeLayout::Interleaved;
+  transformer::RopeLayout layout = transformer::RopeLayout::Half;
   double base = 10000;
   int64_t dims = 0;           ///< channels of a head that rotate
   std::vector<float> factors; ///< divide the frequencies; empty: none
+  double attentionFactor = 1; ///< scales sines and cosines, so scores by its square
+  int64_t context = 0;        ///< that the scaling is meant for; 0: that of the model
+};
+
+/// What attention needs to be told besides queries, keys and values.
+struct AttentionParameters {
+  float scale = 1;
+  int64_t window = 0; ///< keys that are this far back are not seen; 0: all are
+  float softCap = 0;  ///< scores become cap * tanh(score / cap); 0: they do not
 };
 
 /// Writes the ops of a function on a dense batch.
@@ -40,32 +49,44 @@ public:
 
   /// RMS norm over channels with the weight `name`.weight.
   Value rmsNorm(Value x, llvm::StringRef name, float epsilon);
+  /// Layer norm over channels with `name`.weight and, where there is one, `name`.bias.
+  Value layerNorm(Value x, llvm::StringRef name, float epsilon);
   /// Product with `name`.weight [F, C], plus `name`.bias where there is one: [..., C] to [..., F].
   Value linear(Value x, llvm::StringRef name);
   /// [B, S, heads * D] to [B, S, heads, D].
   Value splitHeads(Value x, int64_t heads);
   /// Rotates the heads of [B, S, H, D] by their positions.
   Value rope(Value x, const RopeParameters &parameters);
+  /// [B, S, heads, D] to [B, S, heads * D].
+  Value mergeHeads(Value x);
   /// Causal softmax attention of q [B, S, H, D] over k and v [B, S, N, D], N divides H: [B, S, H *
   /// D].
-  Value causalAttention(Value q, Value k, Value v, float scale);
-  Value silu(Value x);
+  Value causalAttention(Value q, Value k, Value v, const AttentionParameters &parameters);
+  Value activate(Value x, transformer::ActivationKind kind);
   Value multiply(Value a, Value b);
   Value add(Value a, Value b);
+  /// x * number.
+  Value scale(Value x, float number);
+  /// cap * tanh(x / cap).
+  Value softCap(Value x, float cap);
 
 private:
+  /// B and S.
+  mlir::SmallVector<Value, 2> getBatchSizes();
+  /// Sizes of `like` that are not known.
+  mlir::SmallVector<Value> getUnknownSizes(Value like);
   /// `x` with its dimension `dim` split into `sizes`.
   Value splitDimension(Value x, int64_t dim, mlir::ArrayRef<int64_t> sizes);
   Value filled(mlir::RankedTensorType type, mlir::ValueRange sizes, float number);
   Value contract(mlir::RankedTensorType type, mlir::ValueRange sizes, Value a,
                  llvm::StringRef aLetters, Value b, llvm::StringRef bLetters,
                  llvm::StringRef resultLetters);
-  Value maskScores(Value scores, mlir::ValueRange sizes);
+  Value maskScores(Value scores, mlir::ValueRange sizes, int64_t window);
 
   mlir::OpBuilder builder;
   mlir::Location loc; ///< of the op being written: the role that it serves
   Value positions, lengths;
-  Value sequences, slots; ///< B and S
+  Value x, sequences, slots; ///< the input; its B and S once they were needed
   llvm::StringMap<Value> weights;
 
   Value weight(const llvm::Twine &role) const;

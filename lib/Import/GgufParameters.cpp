@@ -1,67 +1,45 @@
-//===- GgufParameters.cpp - Hyper-parameters of a GGUF file, checked --------------------------===//
+//===- GgufParameters.cpp - Hyper-parameters of a GGUF file -----------------------------------===//
 //
 // See GgufParameters.h.
 //
 //===------------------------------------------------------------------------------------------===//
 
 #include "GgufParameters.h"
-#include <cmath>
+#include "Rope.h"
 
 using namespace ingot;
 using namespace ingot::import;
+namespace json = llvm::json;
 
-int64_t GgufParameters::size(llvm::StringRef name, std::optional<int64_t> fallback) {
-  if (fallback && !file.findEntry(key(name)))
-    return *fallback;
-  auto value = file.getInteger(key(name), 1, sizeLimit);
-  if (value)
-    return *value;
-  model.error(value.takeError());
-  return 1;
+static std::optional<json::Value> convert(const GgufValue &value) {
+  if (auto flag = value.getBool())
+    return *flag;
+  if (auto integer = value.getInteger())
+    return *integer;
+  if (auto number = value.getFloat())
+    return *number;
+  if (auto text = value.getString())
+    return json::isUTF8(*text) ? text->str() : json::fixUTF8(*text);
+  json::Array elements;
+  value.forEachElement([&](GgufValue element) {
+    if (!element.isArray())
+      elements.push_back(*convert(element));
+  });
+  return elements;
 }
 
-double GgufParameters::positive(llvm::StringRef name, std::optional<double> fallback) {
-  if (fallback && !file.findEntry(key(name)))
-    return *fallback;
-  auto value = file.getFloat(key(name));
-  if (!value) {
-    model.error(value.takeError());
-    return 1;
-  }
-  if (*value > 0 && std::isfinite(float(*value)))
-    return *value;
-  model.error() << "metadata entry '" << key(name) << "' is " << *value
-                << ", expected a positive number";
-  return 1;
+std::string GgufParameters::describe(llvm::StringRef role) const {
+  return "metadata entry '" + family + "." + role.str() + "'";
 }
 
-llvm::StringRef GgufParameters::text(llvm::StringRef name, llvm::StringRef fallback) {
-  if (!file.findEntry(key(name)))
-    return fallback;
-  auto value = file.getString(key(name));
-  if (value)
-    return *value;
-  model.error(value.takeError());
-  return fallback;
+std::optional<json::Value> GgufParameters::find(llvm::StringRef role) {
+  auto *value = file.findEntry(family + "." + role.str());
+  return value ? convert(*value) : std::nullopt;
 }
 
-void GgufParameters::refuseUnlessZero(llvm::StringRef name, llvm::StringRef feature) {
-  auto *value = file.findEntry(key(name));
-  if (value && value->getInteger() != 0)
-    model.error() << feature << " (metadata entry '" << key(name)
-                  << "') is not supported for architecture " << architecture;
-}
-
-std::vector<float> GgufParameters::ropeFactors(int64_t dims) {
-  // Llama 3.1 and later store the factors of their scaling as a tensor.
+/// Llama 3.1 and later store the factors of their scaling as a tensor.
+std::vector<float> GgufParameters::readRopeFactors(int64_t dims) {
   constexpr llvm::StringLiteral tensor = "rope_freqs.weight";
-  llvm::StringRef scaling = text("rope.scaling.type", "none");
-  if (scaling == "linear")
-    return std::vector<float>(dims / 2, positive("rope.scaling.factor"));
-  if (scaling != "none") {
-    model.error() << "rope scaling '" << scaling << "' is not supported, only none and linear";
-    return {};
-  }
   auto *info = file.find(tensor);
   if (!info)
     return {};
@@ -81,15 +59,21 @@ std::vector<float> GgufParameters::ropeFactors(int64_t dims) {
   return factors;
 }
 
-RopeParameters GgufParameters::rope(transformer::RopeLayout layout, int64_t headDim) {
+RopeParameters GgufParameters::rope(int64_t headDim, const RopeDefaults &defaults) {
   RopeParameters result;
-  result.layout = layout;
-  result.base = positive("rope.freq_base", 10000.0);
+  result.base = positive("rope.freq_base", defaults.base);
   result.dims = size("rope.dimension_count", headDim);
   if (result.dims % 2 || result.dims > headDim)
-    model.error() << "metadata entry '" << key("rope.dimension_count") << "' is " << result.dims
+    model.error() << describe("rope.dimension_count") << " is " << result.dims
                   << ", expected an even number up to the head dimension " << headDim;
-  if (!model.hasFailed())
-    result.factors = ropeFactors(result.dims);
+  std::string scaling = text("rope.scaling.type", "none");
+  if (model.hasFailed())
+    return result;
+  if (scaling == "linear")
+    scaleLinear(result, positive("rope.scaling.factor"));
+  else if (scaling == "none")
+    result.factors = readRopeFactors(result.dims);
+  else
+    model.error() << "rope scaling '" << scaling << "' is not supported, only none and linear";
   return result;
 }

@@ -1,46 +1,32 @@
-//===- GgufParameters.h - Hyper-parameters of a GGUF file, checked ----------------------------===//
+//===- GgufParameters.h - Hyper-parameters of a GGUF file -------------------------------------===//
 //
-// Reads the keys "ARCHITECTURE.name" of a GGUF file. A missing key, a value of another type or one
-// out of range is reported as one sentence through the model builder, and the least allowed value
-// is returned, so that callers read everything first and ask `hasFailed` once.
+// The keys "ARCHITECTURE.role" of the file's metadata.
 //
 //===------------------------------------------------------------------------------------------===//
 
 #ifndef INGOT_LIB_IMPORT_GGUFPARAMETERS_H
 #define INGOT_LIB_IMPORT_GGUFPARAMETERS_H
 
-#include "ModelBuilder.h"
+#include "Parameters.h"
 #include "ingot/Import/Gguf.h"
-#include <optional>
 
 namespace ingot::import {
 
-class GgufParameters {
+class GgufParameters : public Parameters {
 public:
-  /// Sizes beyond this are refused: products of two of them fit 64 bits.
-  static constexpr int64_t sizeLimit = int64_t(1) << 30;
+  GgufParameters(const GgufFile &file, llvm::StringRef architecture, int64_t contextAskedFor,
+                 ModelBuilder &model)
+      : Parameters(architecture, /*folder=*/false, contextAskedFor, model), file(file) {}
 
-  GgufParameters(const GgufFile &file, llvm::StringRef architecture, ModelBuilder &model)
-      : file(file), architecture(architecture), model(model) {}
-
-  /// An integer from 1 to `sizeLimit`; without `fallback` the key must be there.
-  int64_t size(llvm::StringRef name, std::optional<int64_t> fallback = std::nullopt);
-  /// A positive number; without `fallback` the key must be there.
-  double positive(llvm::StringRef name, std::optional<double> fallback = std::nullopt);
-  /// The text of a key, `fallback` where it is missing.
-  llvm::StringRef text(llvm::StringRef name, llvm::StringRef fallback);
-  /// Reports that `feature` is not supported if the integer `name` is present and not 0.
-  void refuseUnlessZero(llvm::StringRef name, llvm::StringRef feature);
-  /// Rotary embedding of heads with `headDim` channels: base, dimensions, scaling.
-  RopeParameters rope(transformer::RopeLayout layout, int64_t headDim);
+  RopeParameters rope(int64_t headDim, const RopeDefaults &defaults) override;
+  std::string describe(llvm::StringRef role) const override;
 
 private:
-  std::string key(llvm::StringRef name) const { return architecture + "." + name.str(); }
-  std::vector<float> ropeFactors(int64_t dims);
+  bool isThere(llvm::StringRef role) override { return find(role).has_value(); }
+  std::optional<llvm::json::Value> find(llvm::StringRef role) override;
+  std::vector<float> readRopeFactors(int64_t dims);
 
   const GgufFile &file;
-  std::string architecture;
-  ModelBuilder &model;
 };
 
 } // namespace ingot::import

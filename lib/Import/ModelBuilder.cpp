@@ -7,6 +7,7 @@
 
 #include "ModelBuilder.h"
 #include "dialects/Transformer/Verify.h"
+#include <cmath>
 
 using namespace mlir;
 using namespace ingot;
@@ -25,8 +26,11 @@ static void nameArguments(Block &block, ArrayRef<StringRef> names) {
     argument.setLoc(locationOf(argument.getContext(), name));
 }
 
-ModelBuilder::ModelBuilder(MLIRContext *context, const WeightStore &checkpoint)
-    : checkpoint(checkpoint), module(ModuleOp::create(UnknownLoc::get(context))), builder(context) {
+ModelBuilder::ModelBuilder(MLIRContext *context, std::shared_ptr<const WeightStore> checkpoint,
+                           TensorNames names, RandomWeights random)
+    : names(std::move(names)), random(std::move(random)),
+      view(std::make_shared<CheckpointView>(std::move(checkpoint))),
+      module(ModuleOp::create(UnknownLoc::get(context))), builder(context) {
   auto i32 = builder.getI32Type();
   int64_t unknown = ShapedType::kDynamic;
   auto slots = RankedTensorType::get({unknown, unknown}, i32),
@@ -45,7 +49,7 @@ InFlightDiagnostic ModelBuilder::error() {
   if (failed)
     return InFlightDiagnostic();
   failed = true;
-  return emitError(builder.getUnknownLoc()) << checkpoint.getDescription() << ": ";
+  return emitError(builder.getUnknownLoc()) << view->getDescription() << ": ";
 }
 
 void ModelBuilder::error(llvm::Error error) {
@@ -55,8 +59,8 @@ void ModelBuilder::error(llvm::Error error) {
   failed = true;
 }
 
-int64_t ModelBuilder::rowsOf(StringRef tensor) const {
-  auto *info = checkpoint.find(tensor);
+int64_t ModelBuilder::rowsOf(StringRef role) const {
+  auto *info = view->find(names.get(role));
   return info ? info->shape.front() : 1;
 }
 
@@ -71,39 +75,109 @@ void ModelBuilder::setParameter(StringRef name, float value) {
   setParameter(name, builder.getF32FloatAttr(value));
 }
 
-void ModelBuilder::LayerWeights::add(std::string role, ArrayRef<int64_t> shape) {
-  auto type = model.declareWeight(prefix + role, shape);
-  weights.emplace_back(std::move(role), type);
+//===------------------------------------------------------------------------------------------===//
+// Weights of a layer
+//===------------------------------------------------------------------------------------------===//
+
+void ModelBuilder::LayerWeights::add(StringRef role, ArrayRef<int64_t> shape) {
+  std::string tensor = model.names.get(prefix + role.str());
+  auto type = model.declareWeight(tensor, shape);
+  weights.push_back({role.str(), std::move(tensor), type});
 }
 
-void ModelBuilder::LayerWeights::addLinear(StringRef role, int64_t features, int64_t channels) {
+void ModelBuilder::LayerWeights::addView(StringRef role, StringRef base,
+                                         ArrayRef<int64_t> baseShape, const WeightView &view,
+                                         ArrayRef<int64_t> shape) {
+  WeightView made = view;
+  made.base = model.names.get(prefix + base.str());
+  std::string tensor = role == base ? made.base + "'" : made.base + "/" + role.str();
+  if (model.checkTensor(made.base, baseShape)) {
+    model.used.insert(made.base);
+    if (auto error = model.view->add(tensor, made))
+      model.error(std::move(error));
+  }
+  auto type = model.declareWeight(tensor, shape);
+  weights.push_back({role.str(), std::move(tensor), type});
+}
+
+void ModelBuilder::LayerWeights::addNumbers(StringRef role, int64_t count, float addend) {
+  // Kernels read vectors as they are, and a vector costs nothing.
+  auto *info = model.view->find(model.names.get(prefix + role.str()));
+  if (addend != 0 || (info && info->format->isFloat() && info->format->name != "f32"))
+    addView(role, role, count, {.base = "", .isFloat32 = true, .addend = addend}, count);
+  else
+    add(role, {count});
+}
+
+void ModelBuilder::LayerWeights::addLinear(StringRef role, int64_t features, int64_t channels,
+                                           bool hasBias) {
   add((role + ".weight").str(), {features, channels});
-  if (model.hasTensor(prefix + role.str() + ".bias"))
-    add((role + ".bias").str(), {features});
+  if (hasBias)
+    addNumbers((role + ".bias").str(), features);
 }
 
-void ModelBuilder::LayerWeights::addVector(StringRef role, int64_t channels) {
-  add((role + ".weight").str(), {channels});
+void ModelBuilder::LayerWeights::addTransposed(StringRef role, int64_t features, int64_t channels,
+                                               bool hasBias) {
+  addSplit(role, Part{role, {0, features}}, features, channels, hasBias, /*isTransposed=*/true);
 }
 
-transformer::WeightType ModelBuilder::declareWeight(StringRef tensor, ArrayRef<int64_t> shape) {
-  auto *context = builder.getContext();
-  auto placeholder = transformer::WeightType::get(context, shape, "f32");
-  auto *info = checkpoint.find(tensor);
+void ModelBuilder::LayerWeights::addSplit(StringRef role, ArrayRef<Part> parts, int64_t features,
+                                          int64_t channels, bool hasBias, bool isTransposed) {
+  SmallVector<int64_t> shape = {features, channels};
+  if (isTransposed)
+    std::swap(shape[0], shape[1]);
+  for (const Part &part : parts) {
+    addView((part.role + ".weight").str(), (role + ".weight").str(), shape,
+            {.base = "", .rows = part.rows, .isTransposed = isTransposed},
+            {part.rows.count, channels});
+    if (hasBias && parts.size() == 1)
+      addNumbers((role + ".bias").str(), features);
+    else if (hasBias)
+      addView((part.role + ".bias").str(), (role + ".bias").str(), features,
+              {.base = "", .rows = part.rows, .isFloat32 = true}, part.rows.count);
+  }
+}
+
+void ModelBuilder::LayerWeights::addVector(StringRef role, int64_t channels, bool hasBias,
+                                           float addend) {
+  addNumbers((role + ".weight").str(), channels, addend);
+  if (hasBias)
+    addNumbers((role + ".bias").str(), channels);
+}
+
+bool ModelBuilder::checkTensor(StringRef tensor, ArrayRef<int64_t> shape) {
+  if (random.store && !view->find(tensor)) {
+    bool isVector = shape.size() == 1, isBias = tensor.ends_with(".bias");
+    const NumericFormat &format = isVector ? *NumericFormat::lookup("f32") : *random.format;
+    // Norms keep the activations' size, products keep it too.
+    float deviation = isVector ? 0.02f : 1 / std::sqrt(float(shape.back()));
+    if (auto added = random.store->add(tensor, format, shape, deviation, isVector && !isBias)) {
+      error() << llvm::toString(std::move(added));
+      return false;
+    }
+  }
+  auto *info = view->find(tensor);
   if (!info) {
     error() << "tensor '" << tensor << "' of shape [" << shape << "] is missing";
-    return placeholder;
+    return false;
   }
   if (ArrayRef(info->shape) != shape) {
     error() << "expected tensor '" << tensor << "' to have shape [" << shape
             << "] by the hyper-parameters, got [" << ArrayRef(info->shape) << "]";
-    return placeholder;
+    return false;
   }
+  return true;
+}
+
+transformer::WeightType ModelBuilder::declareWeight(StringRef tensor, ArrayRef<int64_t> shape) {
+  auto *context = builder.getContext();
+  if (!checkTensor(tensor, shape))
+    return transformer::WeightType::get(context, shape, "f32");
   auto [entry, isNew] = declared.try_emplace(tensor);
   if (!isNew)
     return entry->second;
   used.insert(tensor);
-  auto type = transformer::WeightType::get(context, shape, info->format->name);
+  auto type = transformer::WeightType::get(context, shape, view->find(tensor)->format->name);
   OpBuilder before(main);
   transformer::WeightOp::create(before, locationOf(context, tensor), tensor, type,
                                 before.getStringAttr(tensor),
@@ -119,20 +193,43 @@ Value ModelBuilder::getWeight(StringRef tensor, transformer::WeightType type) {
   return value;
 }
 
-Value ModelBuilder::embedTokens(StringRef tensor, int64_t vocabulary, int64_t width) {
-  auto type = declareWeight(tensor, {vocabulary, width});
+//===------------------------------------------------------------------------------------------===//
+// Entry and layers
+//===------------------------------------------------------------------------------------------===//
+
+Value ModelBuilder::embed(Value ids, StringRef role, int64_t rows, int64_t width) {
+  std::string tensor = names.get(role);
+  auto type = declareWeight(tensor, {rows, width});
   auto result = RankedTensorType::get({ShapedType::kDynamic, ShapedType::kDynamic, width},
                                       builder.getF32Type());
   return transformer::EmbeddingOp::create(builder, locationOf(builder.getContext(), tensor), result,
-                                          main.getArgument(0), getWeight(tensor, type));
+                                          ids, getWeight(tensor, type));
+}
+
+Value ModelBuilder::embedTokens(StringRef role, int64_t vocabulary, int64_t width) {
+  return embed(main.getArgument(0), role, vocabulary, width);
+}
+
+Value ModelBuilder::embedPositions(StringRef role, int64_t positions, int64_t width) {
+  return embed(main.getArgument(1), role, positions, width);
+}
+
+Value ModelBuilder::writeEntry(Value x, const LayerWeights &weights, LayerBody body) {
+  SmallVector<Value> operands;
+  for (auto &weight : weights.weights)
+    operands.push_back(getWeight(weight.tensor, weight.type));
+  DenseBuilder entry(builder.getInsertionBlock(), x, main.getArgument(1), main.getArgument(2));
+  for (auto [weight, value] : llvm::zip_equal(weights.weights, operands))
+    entry.setWeight(weight.role, value);
+  return body(entry, x);
 }
 
 func::FuncOp ModelBuilder::createLayer(Type input, const LayerWeights &weights, LayerBody body) {
   SmallVector<Type> inputs = {input, main.getArgument(1).getType(), main.getArgument(2).getType()};
-  SmallVector<StringRef> names = {"x", "positions", "lengths"};
-  for (auto &[role, type] : weights.weights) {
-    inputs.push_back(type);
-    names.push_back(role);
+  SmallVector<StringRef> arguments = {"x", "positions", "lengths"};
+  for (auto &weight : weights.weights) {
+    inputs.push_back(weight.type);
+    arguments.push_back(weight.role);
   }
   std::string name = layers.empty() ? "layer" : "layer_" + std::to_string(layers.size());
   OpBuilder atEnd = OpBuilder::atBlockEnd(module->getBody());
@@ -140,10 +237,10 @@ func::FuncOp ModelBuilder::createLayer(Type input, const LayerWeights &weights, 
                                        atEnd.getFunctionType(inputs, input));
   function.setPrivate();
   Block *block = function.addEntryBlock();
-  nameArguments(*block, names);
+  nameArguments(*block, arguments);
   DenseBuilder layer(block, block->getArgument(0), block->getArgument(1), block->getArgument(2));
   for (auto [role, argument] :
-       llvm::zip_equal(ArrayRef(names).drop_front(3), block->getArguments().drop_front(3)))
+       llvm::zip_equal(ArrayRef(arguments).drop_front(3), block->getArguments().drop_front(3)))
     layer.setWeight(role, argument);
   Value result = body(layer, block->getArgument(0));
   atEnd.setInsertionPointToEnd(block);
@@ -151,47 +248,42 @@ func::FuncOp ModelBuilder::createLayer(Type input, const LayerWeights &weights, 
   return function;
 }
 
-Value ModelBuilder::callLayer(StringRef name, Value x, const LayerWeights &weights,
-                              LayerBody body) {
-  auto *known = llvm::find_if(layers, [&](auto &layer) { return layer.first == weights.weights; });
+Value ModelBuilder::callLayer(StringRef name, Value x, const LayerWeights &weights, LayerBody body,
+                              StringRef kind) {
+  Structure structure{kind.str(), {}};
+  for (auto &weight : weights.weights)
+    structure.weights.emplace_back(weight.role, weight.type);
+  auto *known = llvm::find_if(layers, [&](auto &layer) { return layer.first == structure; });
   if (known == layers.end()) {
     auto function = createLayer(x.getType(), weights, body);
-    layers.emplace_back(weights.weights, function);
+    layers.emplace_back(std::move(structure), function);
     known = std::prev(layers.end());
   }
   SmallVector<Value> operands = {x, main.getArgument(1), main.getArgument(2)};
-  for (auto &[role, type] : weights.weights)
-    operands.push_back(getWeight(weights.prefix + role, type));
+  for (auto &weight : weights.weights)
+    operands.push_back(getWeight(weight.tensor, weight.type));
   return func::CallOp::create(builder, locationOf(builder.getContext(), name), known->second,
                               operands)
       .getResult(0);
 }
 
-Value ModelBuilder::normSelectedRows(Value x, StringRef norm, float epsilon) {
+void ModelBuilder::returnLogits(Value x, const LayerWeights &weights, LayerBody body) {
   int64_t width = cast<RankedTensorType>(x.getType()).getShape().back();
-  auto loc = locationOf(builder.getContext(), norm);
+  auto loc = locationOf(builder.getContext(), weights.weights.front().tensor);
   auto type = RankedTensorType::get({ShapedType::kDynamic, width}, builder.getF32Type());
   Value rows = transformer::SelectRowsOp::create(builder, loc, type, x, main.getArgument(3));
-  auto weight = declareWeight(norm, {width});
-  return transformer::NormOp::create(builder, loc, transformer::NormKind::Rms, rows,
-                                     getWeight(norm, weight),
-                                     /*bias=*/Value(), llvm::APFloat(epsilon));
-}
-
-void ModelBuilder::returnLogits(Value x, StringRef tensor, int64_t vocabulary) {
-  auto loc = locationOf(builder.getContext(), tensor);
-  auto input = cast<RankedTensorType>(x.getType());
-  auto weight = declareWeight(tensor, {vocabulary, input.getShape().back()});
-  auto type = RankedTensorType::get({ShapedType::kDynamic, vocabulary}, builder.getF32Type());
-  Value logits = transformer::LinearOp::create(builder, loc, type, x, getWeight(tensor, weight));
+  Value logits = writeEntry(rows, weights, body);
   func::ReturnOp::create(builder, main.getLoc(), logits);
   main.setFunctionType(builder.getFunctionType(main.getArgumentTypes(), logits.getType()));
 }
 
 FailureOr<OwningOpRef<ModuleOp>> ModelBuilder::finish() {
-  for (auto &name : checkpoint.getNames())
-    if (!failed && !used.contains(name))
+  for (auto &name : view->getNames()) {
+    bool isIgnored =
+        llvm::any_of(ignored, [&](auto &end) { return StringRef(name).ends_with(end); });
+    if (!failed && !used.contains(name) && !isIgnored)
       error() << "tensor '" << name << "' is not part of the architecture";
+  }
   if (failed)
     return failure();
   (*module)->setAttr(transformer::TransformerDialect::versionAttrName,

@@ -29,8 +29,8 @@ static OwningOpRef<Operation *> importGguf(llvm::SourceMgr &sources, MLIRContext
     emitError(UnknownLoc::get(context)) << llvm::toString(file.takeError());
     return nullptr;
   }
-  auto module = import::importGgufProgram(**file, context);
-  return failed(module) ? nullptr : OwningOpRef<Operation *>(module->release());
+  auto model = import::importGgufProgram(std::move(*file), context);
+  return failed(model) ? nullptr : OwningOpRef<Operation *>(model->module.release());
 }
 
 static LogicalResult emitPtx(ModuleOp module, StringRef chipName, raw_ostream &output) {

@@ -5,6 +5,7 @@
 //===------------------------------------------------------------------------------------------===//
 
 #include "Commands.h"
+#include <algorithm>
 #include <cctype>
 #include <cstdlib>
 #include <cstring>
@@ -106,17 +107,33 @@ static fs::path cacheDirectory() {
       "there is no cache directory: set HOME or XDG_CACHE_HOME, or compile with `ingot compile`");
 }
 
-/// What names a compiled source in the cache: the file as it is now and how it is compiled.
-static std::string cacheName(const std::string &source, const CompileSettings &settings) {
+/// Size and time of a file, or of all files of a folder.
+static std::string describeFiles(const std::string &source) {
   struct stat status;
   if (stat(source.c_str(), &status) != 0)
     throw Failure("cannot open " + source + ": " + std::strerror(errno));
+  std::string text = std::to_string(status.st_size) + ' ' + std::to_string(status.st_mtim.tv_sec) +
+                     '.' + std::to_string(status.st_mtim.tv_nsec);
+  if (!S_ISDIR(status.st_mode))
+    return text;
+  std::vector<std::string> files;
+  std::error_code error;
+  for (const auto &file : fs::directory_iterator(source, error))
+    if (file.is_regular_file(error))
+      files.push_back(file.path().filename().string() + ' ' + describeFiles(file.path().string()));
+  std::sort(files.begin(), files.end());
+  for (const std::string &file : files)
+    text += '\n' + file;
+  return text;
+}
+
+/// What names a compiled source in the cache: the file as it is now and how it is compiled.
+static std::string cacheName(const std::string &source, const CompileSettings &settings) {
   std::string key = fs::absolute(source).lexically_normal().string() + '\n' +
-                    std::to_string(status.st_size) + ' ' + std::to_string(status.st_mtim.tv_sec) +
-                    '.' + std::to_string(status.st_mtim.tv_nsec) + '\n' + INGOT_VERSION + ' ' +
+                    describeFiles(source) + '\n' + INGOT_VERSION + ' ' +
                     std::to_string(settings.maxContext) + ' ' + std::to_string(settings.maxBatch) +
                     ' ' + std::to_string(settings.maxStepTokens) + ' ' + settings.kvFormat + ' ' +
-                    settings.activations;
+                    settings.activations + ' ' + settings.weights + ' ' + settings.weightFormat;
   for (const std::string &target : settings.targets)
     key += ' ' + target;
   uint64_t hash = 0xcbf29ce484222325; // FNV-1a, 64 bits: names a file, protects nothing
@@ -124,7 +141,9 @@ static std::string cacheName(const std::string &source, const CompileSettings &s
     hash = (hash ^ byte) * 0x100000001b3;
   char digits[17];
   std::snprintf(digits, sizeof digits, "%016llx", static_cast<unsigned long long>(hash));
-  return fs::path(source).stem().string() + "-" + digits + ".ingot";
+  fs::path named = fs::absolute(source).lexically_normal();
+  return (named.has_filename() ? named : named.parent_path()).stem().string() + "-" + digits +
+         ".ingot";
 }
 
 std::string ModelArgument::resolve() const {

@@ -191,6 +191,12 @@ void ingot::driver::addCompileSettings(CLI::App &app, CompileSettings &settings)
   app.add_option("--activations", settings.activations, "auto, float or int8")
       ->capture_default_str()
       ->group(group);
+  app.add_option("--weights", settings.weights,
+                 "random:SEED makes weights up, to measure an architecture without its own")
+      ->group(group);
+  app.add_option("--weight-format", settings.weightFormat,
+                 "format of made-up weights (default: what config.json says)")
+      ->group(group);
   app.add_option("--threads", settings.threads,
                  "threads (default: the cores that this process may use)");
 }
@@ -217,6 +223,8 @@ void ingot::driver::compile(const CompileSettings &settings, const std::string &
   options.progress = Report::progress;
   options.remark = settings.explain ? Report::remark : nullptr;
   options.user = &report;
+  options.weights = settings.weights.empty() ? nullptr : settings.weights.c_str();
+  options.weightFormat = settings.weightFormat.empty() ? nullptr : settings.weightFormat.c_str();
   StopHandlers handlers;
   char *error = compiler.compile(&options);
   if (report.onTerminal)
@@ -250,7 +258,10 @@ void ingot::driver::addCompileCommand(CLI::App &app) {
   auto arguments = std::make_shared<Arguments>();
   CLI::App *command = app.add_subcommand("compile", "Casts a checkpoint into one file");
   command->footer("Example: ingot compile model.gguf -o model.ingot --explain");
-  command->add_option("source", arguments->source, "checkpoint: a .gguf file")
+  command
+      ->add_option(
+          "source", arguments->source,
+          "checkpoint: a .gguf file, a Hugging Face folder, or a config.json with --weights")
       ->required()
       ->type_name("SOURCE");
   command->add_option("-o,--output", arguments->output,

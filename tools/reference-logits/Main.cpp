@@ -1,6 +1,6 @@
 //===- Main.cpp - Logits of a checkpoint by the reference interpreter -------------------------===//
 //
-//   reference-logits MODEL.gguf --tokens IDS [--program FILE.mlir] [--chunk N]
+//   reference-logits MODEL --tokens IDS [--program FILE.mlir] [--chunk N]
 //                    [-o FILE] [--compare FILE [--limit X]]
 //
 // Computes float32 logits [tokens, vocabulary] of the imported dense program, or of the program in
@@ -75,7 +75,7 @@ static int write(const reference::Tensor &logits, StringRef path) {
 int main(int argc, char **argv) {
   llvm::InitLLVM init(argc, argv);
   llvm::cl::opt<std::string> model(llvm::cl::Positional, llvm::cl::Required,
-                                   llvm::cl::desc("MODEL.gguf"));
+                                   llvm::cl::desc("MODEL: a .gguf file or a Hugging Face folder"));
   llvm::cl::opt<std::string> ids("tokens", llvm::cl::Required,
                                  llvm::cl::desc("file of token ids; - for standard input"));
   llvm::cl::opt<std::string> program("program", llvm::cl::desc("program to run instead"));
@@ -89,21 +89,20 @@ int main(int argc, char **argv) {
   llvm::cl::ParseCommandLineOptions(argc, argv, "logits by the reference interpreter\n");
 
   MLIRContext context;
-  auto file = GgufFile::open(model);
-  if (!file)
-    return fail(llvm::toString(file.takeError()));
-  auto module = import::importGgufProgram(**file, &context);
-  if (failed(module))
+  auto imported = import::importModel(model, &context);
+  if (failed(imported))
     return 1;
-  if (!program.empty() && !(*module = parseSourceFile<ModuleOp>(program, &context)))
+  OwningOpRef<ModuleOp> module = std::move(imported->module);
+  if (!program.empty() && !(module = parseSourceFile<ModuleOp>(program, &context)))
     return 1;
   auto tokens = readTokens(ids);
   if (!tokens)
     return fail("cannot read token ids from " + ids);
   std::vector<int32_t> rows(tokens->size());
   std::iota(rows.begin(), rows.end(), 0);
-  auto logits = chunk > 0 ? reference::computeLogitsInChunks(**module, *tokens, chunk, **file)
-                          : reference::computeLogits(**module, *tokens, rows, **file);
+  auto logits = chunk > 0
+                    ? reference::computeLogitsInChunks(*module, *tokens, chunk, *imported->weights)
+                    : reference::computeLogits(*module, *tokens, rows, *imported->weights);
   if (failed(logits))
     return 1;
   if (int status = output.empty() ? 0 : write(*logits, output))

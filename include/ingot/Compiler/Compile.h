@@ -24,13 +24,15 @@ struct Remark {
 };
 
 struct CompileOptions {
-  std::string source; ///< a .gguf file
+  std::string source; ///< a .gguf file, a Hugging Face folder, a config.json
   std::string output; ///< "-": standard output, only with `stopAfter`
   std::vector<std::string> targets = {"cpu:x86-64-v3"};
   uint64_t maxContext = 0; ///< 0: the model's, at most 8192
   uint64_t maxBatch = 1;
   uint64_t maxStepTokens = 256;
   std::string kvFormat = "f16", activations = "auto";
+  std::string weights;      ///< "random:SEED": made up; empty: the source's
+  std::string weightFormat; ///< of made-up matrices; empty: the configuration's type
   Stage stopAfter = Stage::Artifact;
   unsigned threads = 0; ///< 0: the cores that this process may use
   std::function<void(llvm::StringRef stage, double fraction)> progress;

@@ -26,23 +26,33 @@
 
 namespace ingot::import {
 
+struct ImportOptions {
+  int64_t context = 0; ///< tokens of a sequence that the user asked for; 0: no wish
+  std::optional<uint64_t> randomSeed = {}; ///< weights are made up, and need not be there
+  std::string weightFormat = {}; ///< of made-up matrices; empty: what the configuration says
+};
+
 struct ImportedModel {
   mlir::OwningOpRef<mlir::ModuleOp> module;
   std::shared_ptr<const WeightStore> weights; ///< by the `source` of the module's weights
   std::optional<artifact::TokenizerData> tokenizer;
-  std::string chatTemplate; ///< empty where the checkpoint has none
-  std::string name;         ///< what the checkpoint calls itself
+  std::string chatTemplate;       ///< empty where the checkpoint has none
+  std::string name;               ///< what the checkpoint calls itself
+  std::vector<std::string> files; ///< what was read
 };
 
 /// Makes the dialects of imported programs known.
 void registerImportDialects(mlir::DialectRegistry &registry);
 
-/// Imports a GGUF file; errors are diagnostics of `context`, one sentence that names the file.
-llvm::FailureOr<ImportedModel> importGguf(llvm::StringRef path, mlir::MLIRContext *context);
+/// Imports a source: a .gguf file, a Hugging Face folder, or with random weights a config.json
+/// alone. Errors are diagnostics of `context`, one sentence that names the file.
+llvm::FailureOr<ImportedModel> importModel(llvm::StringRef path, mlir::MLIRContext *context,
+                                           const ImportOptions &options = {});
 
-/// The program alone, from an open file.
-llvm::FailureOr<mlir::OwningOpRef<mlir::ModuleOp>> importGgufProgram(const GgufFile &file,
-                                                                     mlir::MLIRContext *context);
+/// The program and the weights alone, from an open file.
+llvm::FailureOr<ImportedModel> importGgufProgram(std::shared_ptr<const GgufFile> file,
+                                                 mlir::MLIRContext *context,
+                                                 const ImportOptions &options = {});
 
 /// The tokenizer that a GGUF file describes; none where it has none. Values of wrong types and
 /// kinds that are not supported are errors.

@@ -1,6 +1,6 @@
 //===- Architectures.cpp - The list of model families -----------------------------------------===//
 //
-// What can be imported, under the names that GGUF files give.
+// What can be imported.
 //
 //===------------------------------------------------------------------------------------------===//
 
@@ -9,8 +9,7 @@
 using namespace ingot;
 using namespace ingot::import;
 
-static constexpr Architecture table[] = {
-    {"llama", importLlama},
-};
+static constexpr const Architecture *table[] = {&gemma2,  &gemma3, &gpt2, &gptNeoX, &llama,
+                                                &mistral, &olmo2,  &phi3, &qwen2,   &qwen3};
 
-llvm::ArrayRef<Architecture> ingot::import::architectures() { return table; }
+llvm::ArrayRef<const Architecture *> ingot::import::architectures() { return table; }

@@ -2,30 +2,43 @@
 //
 // One file a family beside this one; each has one line here and one in the list of
 // Architectures.cpp. A family reads its hyper-parameters, names the weights of a layer and writes
-// the layer's body; adding one touches nothing else.
+// the layer's body, once for GGUF files and for Hugging Face folders: what the two call differently
+// is in its tables. Adding one touches nothing else.
 //
 //===------------------------------------------------------------------------------------------===//
 
 #ifndef INGOT_LIB_IMPORT_ARCHITECTURES_H
 #define INGOT_LIB_IMPORT_ARCHITECTURES_H
 
-#include "../GgufParameters.h"
-#include "../ModelBuilder.h"
+#include "../Decoder.h"
 
 namespace ingot::import {
 
-/// Builds the dense program of a GGUF file; errors are reported by `model`.
-using ImportFunction = void (*)(GgufParameters &parameters, ModelBuilder &model);
+/// Builds the dense program of a checkpoint; errors are reported by `model`.
+using ImportFunction = void (*)(Parameters &parameters, ModelBuilder &model);
 
 struct Architecture {
-  llvm::StringLiteral name; ///< value of GGUF's `general.architecture`
-  ImportFunction importGguf;
+  llvm::StringLiteral gguf;        ///< value of GGUF's `general.architecture`; empty: none
+  llvm::StringLiteral huggingFace; ///< value of config.json's `model_type`; empty: none
+  ImportFunction import;
+  /// Where a folder's words are not the common ones; before those of Names.h.
+  NameTable tensors = {}, parameters = {};
+  /// Entries of its config.json that change nothing here, separated by spaces.
+  llvm::StringLiteral ignored = "";
 };
 
-/// All families, by name.
-llvm::ArrayRef<Architecture> architectures();
+/// All families.
+llvm::ArrayRef<const Architecture *> architectures();
 
-void importLlama(GgufParameters &parameters, ModelBuilder &model);
+extern const Architecture gemma2, gemma3, gpt2, gptNeoX, llama, mistral, olmo2, phi3, qwen2, qwen3;
+
+/// The layer of llama and its relatives: norm, attention, addition, norm, feed-forward, addition.
+void addPreNormWeights(const Decoder &decoder, ModelBuilder::LayerWeights &weights);
+mlir::Value writePreNormLayer(const Decoder &decoder, DenseBuilder &layer, mlir::Value x,
+                              int64_t index, Decoder::SplitHeads splitHeads = nullptr);
+/// The heads of projected queries or keys, each normed with `role`_norm.
+mlir::Value normHeads(const Decoder &decoder, DenseBuilder &layer, mlir::Value y,
+                      llvm::StringRef role, int64_t heads);
 
 } // namespace ingot::import
 

@@ -63,8 +63,7 @@ struct LlamaFile {
     mlir::ScopedDiagnosticHandler handler(&context, [&](mlir::Diagnostic &diagnostic) {
       text += (text.empty() ? "" : "\n") + diagnostic.str();
     });
-    auto file = write();
-    bool hasFailed = failed(import::importGgufProgram(*file, &context));
+    bool hasFailed = failed(import::importGgufProgram(write(), &context));
     EXPECT_EQ(hasFailed, !text.empty());
     return text;
   }
@@ -197,7 +196,7 @@ TEST(Import, RefusesTokenTypesThatAreNone) {
 
 TEST(Import, ReadsTheWholeModel) {
   mlir::MLIRContext context;
-  auto model = import::importGguf(INGOT_INPUTS "/tiny-tied.gguf", &context);
+  auto model = import::importModel(INGOT_INPUTS "/tiny-tied.gguf", &context);
   ASSERT_TRUE(succeeded(model));
   EXPECT_EQ(model->name, "tiny-tied");
   EXPECT_NE(model->chatTemplate.find("add_generation_prompt"), std::string::npos);

@@ -1,14 +1,17 @@
 //===- ModelTest.cpp - Imported checkpoints by the reference, against transformers ------------===//
 //
 // The logits of the small random checkpoints were made by transformers in float32
-// (tools/fixtures/make_llama_fixtures.py). A logit is a sum of at most 96 products behind three
-// layers of such sums; float32 there differs from exact sums by some 1e-6 of the logits' deviation.
-// A wrong angle, mask or head moves them by more than 1e-1.
+// (tools/fixtures/make_llama_fixtures.py, make_huggingface_fixtures.py). A logit is a sum of at
+// most 96 products behind three layers of such sums; float32 there differs from exact sums by some
+// 1e-6 of the logits' deviation. A wrong angle, mask or head moves them by more than 1e-1.
 //
 //===------------------------------------------------------------------------------------------===//
 
 #include "Run.h"
+#include "ingot/Import/Json.h"
 #include "ingot/Reference/Logits.h"
+#include "llvm/Support/FileSystem.h"
+#include "llvm/Support/FormatVariadic.h"
 #include <cmath>
 #include <fstream>
 #include <iterator>
@@ -33,9 +36,11 @@ struct Fixture {
 
   explicit Fixture(const std::string &name) {
     std::string base = std::string(INGOT_INPUTS "/") + name;
-    auto imported = import::importGguf(base + ".gguf", &context);
+    auto imported = import::importModel(base, &context);
     if (succeeded(imported))
       model = std::move(*imported);
+    if (llvm::StringRef(base).ends_with(".gguf"))
+      base.resize(base.size() - 5);
     std::ifstream ids(base + ".ids");
     tokens.assign(std::istream_iterator<int32_t>(ids), {});
     rows.resize(tokens.size());
@@ -77,7 +82,12 @@ TEST_P(ModelTest, APaddedBatchGivesTheSameLogits) {
             alone->floats().slice(4 * vocabulary, vocabulary));
 }
 
-INSTANTIATE_TEST_SUITE_P(Llama, ModelTest, testing::Values("tiny-tied", "tiny-untied"));
+INSTANTIATE_TEST_SUITE_P(Gguf, ModelTest, testing::Values("tiny-tied.gguf", "tiny-untied.gguf"));
+INSTANTIATE_TEST_SUITE_P(HuggingFace, ModelTest,
+                         testing::Values("hf-llama", "hf-llama3", "hf-llama-linear",
+                                         "hf-llama-yarn", "hf-mistral", "hf-qwen2", "hf-qwen3",
+                                         "hf-gemma2", "hf-gemma3", "hf-olmo2", "hf-phi3", "hf-gpt2",
+                                         "hf-neox"));
 
 /// Takes one feature out of the program.
 static void removeFeature(mlir::Operation *op, llvm::StringRef feature) {
@@ -94,7 +104,7 @@ static void removeFeature(mlir::Operation *op, llvm::StringRef feature) {
 }
 
 TEST(ModelFeatures, SwitchingOffAnyOneMovesTheLogits) {
-  Fixture fixture("tiny-untied");
+  Fixture fixture("tiny-untied.gguf");
   ASSERT_TRUE(fixture.model);
   for (llvm::StringRef feature : {"factors", "base", "causal", "bias"}) {
     mlir::OwningOpRef<mlir::ModuleOp> changed = fixture.model->module->clone();
@@ -104,6 +114,76 @@ TEST(ModelFeatures, SwitchingOffAnyOneMovesTheLogits) {
     EXPECT_GT(distance(*logits, fixture.logits), 100 * tolerance) << feature.str();
   }
 }
+
+namespace {
+
+/// An entry of a fixture's configuration and another value for it.
+struct Mutation {
+  const char *fixture, *key, *value;
+};
+
+class MutationTest : public testing::TestWithParam<Mutation> {};
+
+} // namespace
+
+// Were an entry ignored, or read wrongly, this would not move the logits: the weights stay.
+TEST_P(MutationTest, MovesTheLogits) {
+  const Mutation &mutation = GetParam();
+  std::string source = std::string(INGOT_INPUTS "/") + mutation.fixture;
+  llvm::SmallString<128> folder;
+  ASSERT_FALSE(llvm::sys::fs::createUniqueDirectory("mutation", folder));
+  auto config = llvm::cantFail(readJsonObject(source + "/config.json"));
+  config[mutation.key] = llvm::cantFail(llvm::json::parse(mutation.value));
+  std::ofstream(std::string(folder) + "/config.json")
+      << llvm::formatv("{0}", llvm::json::Value(std::move(config))).str();
+  ASSERT_FALSE(llvm::sys::fs::copy_file(source + "/model.safetensors",
+                                        std::string(folder) + "/model.safetensors"));
+  Fixture fixture(mutation.fixture);
+  auto changed = import::importModel(folder, &fixture.context);
+  llvm::sys::fs::remove_directories(folder);
+  ASSERT_TRUE(succeeded(changed));
+  auto logits = computeLogits(*changed->module, fixture.tokens, fixture.rows, *changed->weights);
+  ASSERT_TRUE(succeeded(logits));
+  EXPECT_GT(distance(*logits, fixture.logits), 100 * tolerance) << mutation.key;
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    HuggingFace, MutationTest,
+    testing::Values(
+        Mutation{"hf-llama", "rope_parameters", R"({"rope_theta": 20000})"},
+        Mutation{"hf-llama", "rms_norm_eps", "0.1"},
+        Mutation{"hf-llama", "hidden_act", R"("relu")"},
+        Mutation{"hf-llama3", "rope_parameters", R"({"rope_theta": 500})"},
+        Mutation{"hf-llama-linear", "rope_parameters", "null"},
+        Mutation{"hf-llama-yarn", "rope_parameters", R"({"rope_theta": 500})"},
+        Mutation{"hf-llama-yarn", "rope_parameters",
+                 R"({"rope_theta": 500, "rope_type": "yarn", "factor": 4, "attention_factor": 1,
+                     "original_max_position_embeddings": 16})"},
+        Mutation{"hf-llama-yarn", "rope_parameters",
+                 R"({"rope_theta": 500, "rope_type": "yarn", "factor": 4, "beta_fast": 2,
+                     "original_max_position_embeddings": 16})"},
+        Mutation{"hf-mistral", "sliding_window", "null"},
+        Mutation{"hf-mistral", "sliding_window", "10"},
+        Mutation{"hf-qwen2", "layer_types", R"(["sliding_attention", "full_attention"])"},
+        Mutation{"hf-qwen2", "sliding_window", "8"},
+        Mutation{"hf-gemma2", "attn_logit_softcapping", "null"},
+        Mutation{"hf-gemma2", "final_logit_softcapping", "null"},
+        Mutation{"hf-gemma2", "query_pre_attn_scalar", "16"},
+        Mutation{"hf-gemma2", "sliding_window", "8"},
+        Mutation{"hf-gemma2", "hidden_activation", R"("silu")"},
+        Mutation{"hf-gemma3", "layer_types",
+                 R"(["full_attention", "sliding_attention", "full_attention"])"},
+        Mutation{
+            "hf-gemma3", "rope_parameters",
+            R"({"full_attention": {"rope_theta": 5000}, "sliding_attention": {"rope_theta": 300}})"},
+        Mutation{"hf-phi3", "rope_parameters", R"({"rope_theta": 10000})"},
+        Mutation{"hf-gpt2", "scale_attn_weights", "false"},
+        Mutation{"hf-gpt2", "layer_norm_epsilon", "0.1"},
+        Mutation{"hf-gpt2", "activation_function", R"("relu")"},
+        Mutation{"hf-neox", "use_parallel_residual", "false"},
+        Mutation{"hf-neox", "hidden_act", R"("relu")"},
+        Mutation{"hf-neox", "rope_parameters",
+                 R"({"rope_theta": 10000, "partial_rotary_factor": 0.25})"}));
 
 TEST(CompareLogits, HasItsKnownValues) {
   // One row agrees; in the other two tokens of probability 1/2 became 3/4 and 1/4.
@@ -117,7 +197,7 @@ TEST(CompareLogits, HasItsKnownValues) {
 }
 
 TEST(Chunks, AreForEntriesWithACache) {
-  Fixture fixture("tiny-tied");
+  Fixture fixture("tiny-tied.gguf");
   ASSERT_TRUE(fixture.model);
   mlir::ScopedDiagnosticHandler handler(&fixture.context, [](mlir::Diagnostic &diagnostic) {
     EXPECT_EQ(diagnostic.str(), "expected an entry that takes and returns a cache");

@@ -1,0 +1,128 @@
+//===- HuggingFace.cpp - Folders of config.json, safetensors and tokenizer files --------------===//
+//
+// config.json says the family and its sizes, the safetensors files hold the weights. With random
+// weights nothing but config.json is needed.
+//
+//===------------------------------------------------------------------------------------------===//
+
+#include "HuggingFace.h"
+#include "ConfigParameters.h"
+#include "ingot/Import/Json.h"
+#include "ingot/Import/Safetensors.h"
+#include "llvm/ADT/StringSwitch.h"
+#include "llvm/Support/FileSystem.h"
+#include "llvm/Support/Path.h"
+
+using namespace mlir;
+using namespace ingot;
+using namespace ingot::import;
+namespace json = llvm::json;
+namespace fs = llvm::sys::fs;
+
+static std::string join(StringRef folder, StringRef name) {
+  llvm::SmallString<128> path(folder);
+  llvm::sys::path::append(path, name);
+  return path.str().str();
+}
+
+namespace {
+
+/// A folder's weights, or made-up ones.
+struct FolderWeights {
+  std::shared_ptr<const WeightStore> store;
+  RandomWeights random;
+  std::vector<std::string> files;
+};
+
+} // namespace
+
+/// The format of made-up matrices: as asked for, or the type that the model was trained in.
+static llvm::Expected<const NumericFormat *> chooseFormat(const json::Object &config,
+                                                          StringRef asked) {
+  if (!asked.empty()) {
+    if (auto *format = NumericFormat::lookup(asked))
+      return format;
+    std::string known;
+    for (const NumericFormat &format : NumericFormat::all())
+      known += (known.empty() ? "" : ", ") + format.name.str();
+    return llvm::createStringError("expected --weight-format to be one of " + known + ", got '" +
+                                   asked + "'");
+  }
+  StringRef type = config.getString("dtype").value_or(config.getString("torch_dtype").value_or(""));
+  return NumericFormat::lookup(llvm::StringSwitch<StringRef>(type)
+                                   .Case("bfloat16", "bf16")
+                                   .Case("float16", "f16")
+                                   .Default("f32"));
+}
+
+static llvm::Expected<FolderWeights> openWeights(StringRef folder, const json::Object &config,
+                                                 const ImportOptions &options) {
+  FolderWeights weights;
+  if (!options.randomSeed) {
+    auto file = SafetensorsFile::open(folder);
+    if (!file)
+      return file.takeError();
+    weights.files = (*file)->getFiles();
+    weights.store = std::move(*file);
+    return weights;
+  }
+  auto format = chooseFormat(config, options.weightFormat);
+  if (!format)
+    return format.takeError();
+  weights.random = {std::make_shared<RandomWeightStore>(*options.randomSeed), *format};
+  weights.store = weights.random.store;
+  return weights;
+}
+
+FailureOr<ImportedModel> import::importHuggingFace(StringRef path, MLIRContext *context,
+                                                   const ImportOptions &options) {
+  auto report = [&](llvm::Error error) {
+    emitError(UnknownLoc::get(context)) << llvm::toString(std::move(error));
+    return failure();
+  };
+  loadImportDialects(context);
+  bool isFolder = fs::is_directory(path);
+  std::string folder = isFolder ? path.str() : llvm::sys::path::parent_path(path).str();
+  std::string configPath = isFolder ? join(folder, "config.json") : path.str();
+  if (!isFolder && !options.randomSeed)
+    return report(llvm::createStringError(
+        path + ": a configuration alone has no weights; name its folder, or ask for random ones"));
+  auto config = readJsonObject(configPath);
+  if (!config)
+    return report(config.takeError());
+  auto weights = openWeights(folder, *config, options);
+  if (!weights)
+    return report(weights.takeError());
+
+  // Which words the tensors have is the family's, so it is looked up before the model is built.
+  StringRef type = config->getString("model_type").value_or("");
+  auto *known =
+      llvm::find_if(architectures(), [&](auto *family) { return family->huggingFace == type; });
+  llvm::SmallVector<NameTable, 2> tensors = {commonTensors}, parameters = {commonParameters};
+  StringRef ignored;
+  if (known != architectures().end() && !type.empty()) {
+    tensors.insert(tensors.begin(), (*known)->tensors);
+    parameters.insert(parameters.begin(), (*known)->parameters);
+    ignored = (*known)->ignored;
+  }
+  ModelBuilder model(context, weights->store, TensorNames(tensors, *weights->store),
+                     weights->random);
+  if (type.empty()) {
+    model.error() << "entry 'model_type' of config.json is missing";
+    return failure();
+  }
+  auto *architecture = findArchitecture(type, &Architecture::huggingFace, "model_type", model);
+  if (!architecture)
+    return failure();
+  model.setParameter("architecture", StringAttr::get(context, type));
+  ConfigParameters reader(*config, type, parameters, ignored, options.context, model);
+  auto result = finishModel(reader, *architecture, model);
+  if (failed(result))
+    return failure();
+  result->name = llvm::sys::path::filename(fs::is_directory(path) ? StringRef(folder) : type).str();
+  result->files = std::move(weights->files);
+  result->files.insert(result->files.begin(), configPath);
+  if (auto error = readFolderText(folder, *config, *result))
+    return report(std::move(error));
+  return result;
+}
