@@ -39,7 +39,7 @@ public:
   }
 
   Status load(Bytes file, const KernelElf &elf);
-  Result<Kernel> findKernel(std::string_view symbol) const override {
+  Result<Kernel> findKernel(std::string_view symbol, const KernelShape &) const override {
     auto found = functions.find(symbol);
     if (found == functions.end())
       return INGOT_ERROR("the code has no kernel '%s'", std::string(symbol).c_str());
