@@ -177,10 +177,10 @@ TEST(ElfLoad, CodeIsExecutableNotWritableAndLeavesWithItsModule) {
   auto module = device.loadModule(elf);
   ASSERT_TRUE(module.ok()) << module.message();
   elf.clear(); // nothing of the file is needed any longer
-  Kernel kernel = *(*module)->findKernel("embed");
+  Kernel kernel = *(*module)->findKernel("embed", {});
   EXPECT_EQ(readRights(kernel), "r-xp");
-  EXPECT_EQ((*module)->findKernel("embe").message(), "the code has no kernel 'embe'");
-  EXPECT_FALSE((*module)->findKernel(std::string_view("embed\0", 6)).ok());
+  EXPECT_EQ((*module)->findKernel("embe", {}).message(), "the code has no kernel 'embe'");
+  EXPECT_FALSE((*module)->findKernel(std::string_view("embed\0", 6), {}).ok());
   module->reset();
   EXPECT_EQ(readRights(kernel), "unmapped");
 }
@@ -197,7 +197,7 @@ TEST(ElfLoad, AddressesInDataAreThoseOfTheLoadedCode) {
     const void *table[4] = {};
     void *arguments[] = {table};
     auto function =
-        reinterpret_cast<Function>(const_cast<void *>(*(*module)->findKernel("describe")));
+        reinterpret_cast<Function>(const_cast<void *>(*(*module)->findKernel("describe", {})));
     function(arguments, nullptr, 0, 0, 0);
     EXPECT_EQ(table[0], reinterpret_cast<const void *>(function)); // R_X86_64_64 or RELATIVE
     EXPECT_STREQ(static_cast<const char *>(table[1]), "constant"); // by a table of addresses
