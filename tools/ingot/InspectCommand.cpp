@@ -6,6 +6,8 @@
 
 #include "Commands.h"
 #include <cstdio>
+#include <cstring>
+#include <ingot/Artifact/Format.h>
 #include <nlohmann/json.hpp>
 
 using namespace ingot::driver;
@@ -48,6 +50,32 @@ void print(const nlohmann::ordered_json &value, int depth) {
   }
 }
 
+/// The PTX of a section of CUDA code. Nothing in the section is believed.
+std::string readPtx(const IngotSection &section) {
+  ingot::format::CudaCodeHeader header;
+  auto bytes = static_cast<const char *>(section.data);
+  if (section.bytes >= sizeof(header)) {
+    std::memcpy(&header, bytes, sizeof(header));
+    auto [offset, count] = header.ptx;
+    if (offset <= section.bytes && count <= section.bytes - offset)
+      return std::string(bytes + offset, strnlen(bytes + offset, count));
+  }
+  throw Failure(std::string("the code for ") + section.target + " has no PTX where it says");
+}
+
+/// Of each GPU target the kernels' code.
+nlohmann::ordered_json listPtx(const IngotArtifact *artifact) {
+  auto result = nlohmann::ordered_json::object();
+  for (size_t i = 0; i < ingotArtifactSectionCount(artifact); ++i) {
+    IngotSection section = ingotArtifactSection(artifact, i);
+    if (std::string(section.kind) == "Kernels" && std::string(section.target).starts_with("cuda:"))
+      result[section.target] = readPtx(section);
+  }
+  if (result.empty())
+    throw Failure("the file has no code for a GPU to show as PTX");
+  return result;
+}
+
 /// Of each CPU target the kernels' code.
 nlohmann::ordered_json disassembleAll(const IngotArtifact *artifact) {
   auto result = nlohmann::ordered_json::object();
@@ -66,7 +94,7 @@ nlohmann::ordered_json disassembleAll(const IngotArtifact *artifact) {
 void ingot::driver::addInspectCommand(CLI::App &app) {
   struct Arguments {
     std::string file;
-    bool json = false, plan = false, assembly = false;
+    bool json = false, plan = false, assembly = false, ptx = false;
   };
   auto arguments = std::make_shared<Arguments>();
   CLI::App *command = app.add_subcommand("inspect", "Shows what is in a compiled file");
@@ -77,14 +105,20 @@ void ingot::driver::addInspectCommand(CLI::App &app) {
   command->add_flag(
       "--asm", arguments->assembly,
       "the code of the CPU kernels instead, as assembly; needs the compiler's library");
+  command->add_flag("--ptx", arguments->ptx, "the code of the GPU kernels instead, as PTX");
   command->callback([arguments] {
     auto artifact = openArtifact(arguments->file);
-    if (arguments->assembly) {
-      auto assembly = disassembleAll(artifact.get());
+    if (arguments->assembly || arguments->ptx) {
+      auto code = nlohmann::ordered_json::object();
+      if (arguments->assembly)
+        code.update(disassembleAll(artifact.get()));
+      if (arguments->ptx)
+        code.update(listPtx(artifact.get()));
       if (arguments->json)
-        std::printf("%s\n", assembly.dump().c_str());
+        std::printf("%s\n",
+                    code.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace).c_str());
       else
-        for (auto &[target, text] : assembly.items())
+        for (auto &[target, text] : code.items())
           std::printf("// %s\n%s", target.c_str(), text.get_ref<const std::string &>().c_str());
       return;
     }
