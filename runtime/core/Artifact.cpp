@@ -156,8 +156,10 @@ Status Artifact::readSection(const format::SectionEntry &entry, uint64_t index, 
 
 /// Sections do not overlap, and there are as many of each kind as there must be.
 Status Artifact::checkSectionSet() {
-  std::sort(sections.begin(), sections.end(),
-            [](const Section &a, const Section &b) { return a.offset < b.offset; });
+  // An empty section may lie where the next one begins.
+  std::sort(sections.begin(), sections.end(), [](const Section &a, const Section &b) {
+    return std::pair(a.offset, a.bytes.size()) < std::pair(b.offset, b.bytes.size());
+  });
   for (size_t i = 1; i < sections.size(); ++i)
     if (sections[i - 1].offset + sections[i - 1].bytes.size() > sections[i].offset)
       return INGOT_ERROR("section %s at %llu overlaps section %s at %llu",
