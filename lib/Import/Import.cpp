@@ -113,6 +113,7 @@ static FailureOr<ImportedModel> importGguf(StringRef path, MLIRContext *context,
 
 FailureOr<ImportedModel> import::importModel(StringRef path, MLIRContext *context,
                                              const ImportOptions &options) {
-  bool isFolder = llvm::sys::fs::is_directory(path) || path.ends_with(".json");
+  bool isFolder =
+      !path.ends_with(".gguf") && (llvm::sys::fs::is_directory(path) || path.ends_with(".json"));
   return isFolder ? importHuggingFace(path, context, options) : importGguf(path, context, options);
 }
