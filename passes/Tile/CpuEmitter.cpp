@@ -134,7 +134,46 @@ FailureOr<func::FuncOp> CpuEmitter::emit() {
     return failure();
   }
   func::ReturnOp::create(b, loc);
+  sinkToFirstUse(function.front());
   return function;
+}
+
+/// Whether the op may be moved down past others that read memory, and moving it keeps no second
+/// value alive.
+static bool canSink(Operation *op) {
+  if (op->getNumRegions() != 0 || op->getNumResults() != 1 || op->hasTrait<OpTrait::IsTerminator>())
+    return false;
+  auto isHeavy = [](Value operand) {
+    return isa<VectorType>(operand.getType()) && !operand.getDefiningOp<arith::ConstantOp>();
+  };
+  if (llvm::count_if(op->getOperands(), isHeavy) > 1)
+    return false;
+  return isa<LLVM::LoadOp>(op) || isMemoryEffectFree(op);
+}
+
+void CpuEmitter::sinkToFirstUse(Block &block) {
+  Operation *write = nullptr; // the next op that may write memory
+  for (Operation *op = &block.back(), *previous; op; op = previous) {
+    previous = op->getPrevNode();
+    for (Region &region : op->getRegions())
+      for (Block &inner : region)
+        sinkToFirstUse(inner);
+    if (!canSink(op)) {
+      // The intrinsics that kernels call touch no memory.
+      if (!isMemoryEffectFree(op) && !isa<LLVM::LoadOp, LLVM::CallIntrinsicOp>(op))
+        write = op;
+      continue;
+    }
+    Operation *first = nullptr;
+    for (Operation *user : op->getUsers())
+      if (Operation *here = block.findAncestorOpInBlock(*user);
+          here && (!first || here->isBeforeInBlock(first)))
+        first = here;
+    if (write && first && isa<LLVM::LoadOp>(op) && write->isBeforeInBlock(first))
+      first = write;
+    if (first && first != op->getNextNode())
+      op->moveBefore(first);
+  }
 }
 
 LogicalResult CpuEmitter::emitOp(Operation &op) {

@@ -48,6 +48,9 @@ public:
 private:
   llvm::SmallVector<mlir::Type> getTypes(mlir::TypeRange types) override;
   mlir::LogicalResult emitOp(mlir::Operation &op) override;
+  /// Moves loads, and what is made of one value, to where they are first used, so that fewer
+  /// registers are occupied.
+  static void sinkToFirstUse(mlir::Block &block);
 
   // Elementwise ops (CpuElementwise.cpp).
   mlir::LogicalResult emitElementwise(mlir::Operation &op);
@@ -100,7 +103,8 @@ private:
 
   // Contractions (CpuContract.cpp).
   mlir::LogicalResult emitContract(ContractOp op);
-  mlir::LogicalResult emitIntegerContract(ContractOp op);
+  /// Contractions of codes with the same activations, each step of all before the next.
+  mlir::LogicalResult emitIntegerContracts(llvm::ArrayRef<ContractOp> ops);
 
   // Helpers.
   const PhysicalTile &getPhysical(mlir::Type tile);
@@ -121,6 +125,7 @@ private:
   llvm::DenseMap<mlir::Type, std::unique_ptr<PhysicalTile>> physicals;
   mlir::Value zeros;
   int64_t stackBytes = 0;
+  llvm::DenseSet<mlir::Operation *> emitted; ///< contractions that an earlier one took along
 };
 
 /// Bytes of its stack that a kernel may use, far from the megabytes that threads have.

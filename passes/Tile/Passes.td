@@ -72,7 +72,8 @@ def LowerTileToCpu : Pass<"ingot-lower-tile-to-cpu", "::mlir::ModuleOp"> {
     llvm.func @Copy(%arguments: !llvm.ptr, %counts: !llvm.ptr, %x: i64, %y: i64, %z: i64) { ... }
     ```
 
-    A block is one thread, so its memory (`tile.alloc`) is on the thread's stack, at most 512 KiB of it.
+    A block is one thread, so its memory (`tile.alloc`) is on the thread's stack, at most 512 KiB of it. Loads are moved
+    to their first use, and integer contractions with the same activations are interleaved.
 
     Assumes that kernels verify. Ops for GPUs (asynchronous copies, matrix atoms) are refused with an error. Does
     nothing in a module without kernels. Linear in the number of registers of all tiles.

@@ -10,11 +10,12 @@
 // A kernel has the C interface of artefacts: addresses, counts, and its place in the grid; a tile is its registers.
 // CHECK-LABEL: llvm.func @Scale(
 // CHECK-SAME: %[[ARGUMENTS:.*]]: !llvm.ptr, %[[COUNTS:.*]]: !llvm.ptr, %[[X:.*]]: i64, %{{.*}}: i64, %{{.*}}: i64)
-// CHECK: llvm.load %[[ARGUMENTS]] : !llvm.ptr -> !llvm.ptr
-// CHECK: llvm.load %[[COUNTS]] : !llvm.ptr -> i64
+// CHECK-DAG: llvm.load %[[ARGUMENTS]] : !llvm.ptr -> !llvm.ptr
+// CHECK-DAG: llvm.load %[[COUNTS]] : !llvm.ptr -> i64
 // CHECK: llvm.load %{{.*}} {alignment = 4 : i64} : !llvm.ptr -> vector<8xf32>
+// CHECK: llvm.fmul %{{.*}} : vector<8xf32>
 // CHECK: llvm.load %{{.*}} {alignment = 4 : i64} : !llvm.ptr -> vector<8xf32>
-// CHECK-COUNT-2: llvm.fmul %{{.*}} : vector<8xf32>
+// CHECK: llvm.fmul %{{.*}} : vector<8xf32>
 // CHECK-COUNT-2: llvm.store %{{.*}} {alignment = 4 : i64} : vector<8xf32>, !llvm.ptr
 // CHECK-NOT: tile.
 tile.kernel @Scale(%a: !tile.view<[tokens, 16], f32>, %b: !tile.view<[tokens, 16], f32>) grid [tokens] {
@@ -91,6 +92,31 @@ tile.kernel @Memory(%a: !tile.view<[8, 16], f32>) grid [] {
     %y = tile.load %s[%c0, %c0] : !tile.view<[1, 16], f32, shared> -> tensor<1x16xf32, #row>
     tile.store %y, %a[%i, %c0] : tensor<1x16xf32, #row>, !tile.view<[8, 16], f32>
   }
+  tile.return
+}
+
+// Contractions with the same activations are written step by step: an activation is read once, where it is first used.
+// CHECK-LABEL: llvm.func @Together(
+// CHECK: %[[X0:.*]] = llvm.load %{{.*}} {alignment = 1 : i64} : !llvm.ptr -> i32
+// CHECK-COUNT-2: llvm.call_intrinsic "llvm.x86.avx2.pmadd.ub.sw"
+// CHECK: %[[X1:.*]] = llvm.load %{{.*}} {alignment = 1 : i64} : !llvm.ptr -> i32
+// CHECK-COUNT-2: llvm.call_intrinsic "llvm.x86.avx2.pmadd.ub.sw"
+// CHECK-NOT: llvm.call_intrinsic "llvm.x86.avx2.pmadd.ub.sw"
+#codes8 = #tile.layout<register = [[0, 1], [0, 2], [0, 4]], lane = [[1, 0], [2, 0], [4, 0]]>
+#activations8 = #tile.layout<register = [[0, 1], [0, 2], [0, 4]], lane = [[0, 0], [0, 0], [0, 0]]>
+#transposed8 = #tile.layout<register = [[1, 0], [2, 0], [4, 0]], lane = [[0, 0], [0, 0], [0, 0]]>
+tile.kernel @Together(%w: !tile.view<[16, 8], i8>, %a: !tile.view<[1, 8], i8>, %b: !tile.view<[16, 1], i32>) grid [] {
+  %c0 = arith.constant 0 : index
+  %c8 = arith.constant 8 : index
+  %x = tile.load %a[%c0, %c0] : !tile.view<[1, 8], i8> -> tensor<1x8xi8, #activations8>
+  %t = tile.transpose %x [1, 0] : tensor<1x8xi8, #activations8> -> tensor<8x1xi8, #transposed8>
+  %c = tile.load %w[%c0, %c0] : !tile.view<[16, 8], i8> -> tensor<8x8xi8, #codes8>
+  %d = tile.load %w[%c8, %c0] : !tile.view<[16, 8], i8> -> tensor<8x8xi8, #codes8>
+  %z = arith.constant dense<0> : tensor<8x1xi32, #scales>
+  %y0 = tile.contract vpmaddubsw %c, %t, %z run 8 : tensor<8x8xi8, #codes8>, tensor<8x1xi8, #transposed8>, tensor<8x1xi32, #scales>
+  %y1 = tile.contract vpmaddubsw %d, %t, %z run 8 : tensor<8x8xi8, #codes8>, tensor<8x1xi8, #transposed8>, tensor<8x1xi32, #scales>
+  tile.store %y0, %b[%c0, %c0] : tensor<8x1xi32, #scales>, !tile.view<[16, 1], i32>
+  tile.store %y1, %b[%c8, %c0] : tensor<8x1xi32, #scales>, !tile.view<[16, 1], i32>
   tile.return
 }
 
