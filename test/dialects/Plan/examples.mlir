@@ -72,3 +72,15 @@ plan.program @small
     plan.launch @embed grid [tokens, 1, 1] (token_ids, @table, out @hidden)
   }
 }
+
+// -----
+
+plan.program @model bounds <tokens = 64, outputs = 4, sequences = 2, context_tokens = 128, page_tokens = 16, pages = 0, pages_per_sequence = 0>
+    arena 1024 cache 0 vocabulary 100 result @logits width 64 {
+  plan.buffer @logits arena at 0 bytes 1024 live [0, 0]
+  plan.weight @head at 0 bytes 4096 [64, 16] "f32" packing "rows" sources ["head"]
+  plan.kernel @project family "Linear" arguments 3
+  plan.entry @step tokens 1 to 64 {
+    plan.launch @project grid [outputs, 1, 1] (token_ids, @head, out @logits)
+  }
+}
