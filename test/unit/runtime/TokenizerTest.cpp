@@ -193,7 +193,7 @@ static void expectRefused(std::function<void(Section &)> change, const char *exp
 
 TEST(TokenizerOpenTest, RefusesABadHeader) {
   expectRefused([](Section &s) { s.header.preTokenizer = 4; }, "pre-tokenizer 4 is unknown");
-  expectRefused([](Section &s) { s.header.flags = 0x30; }, "flags 0x30");
+  expectRefused([](Section &s) { s.header.flags = 0x60; }, "flags 0x60");
   expectRefused([](Section &s) { s.header.bosId = 11; }, "special token 11");
   expectRefused([](Section &s) { s.header.padId = -2; }, "special token -2");
   expectRefused([](Section &s) { s.header.flags = format::AddBos, s.header.bosId = -1; },
