@@ -191,14 +191,16 @@ SmallVector<int64_t> ingot::tile::findOperandRegisters(RankedTensorType operand,
 
 LogicalResult ContractOp::verify() {
   RankedTensorType a = getA().getType(), b = getB().getType(), y = getAccumulator().getType();
-  if (a.getRank() != 2 || b.getRank() != 2 || y.getRank() != 2 ||
-      a.getDimSize(1) != b.getDimSize(0) || // (C1)
-      a.getDimSize(0) != y.getDimSize(0) || b.getDimSize(1) != y.getDimSize(1))
+  bool isInteger = getAtom() == Atom::Vpmaddubsw || getAtom() == Atom::Vpdpbusd;
+  bool isHalf = getAtom() == Atom::MmaM16N8K16 || getAtom() == Atom::WgmmaM64K16;
+  int64_t rank = y.getRank(), row = rank - 2, column = rank - 1; // (C1)
+  if ((rank != 2 && !(rank == 3 && isHalf)) || a.getRank() != rank || b.getRank() != rank ||
+      a.getDimSize(column) != b.getDimSize(row) || a.getDimSize(row) != y.getDimSize(row) ||
+      b.getDimSize(column) != y.getDimSize(column) || a.getDimSize(0) != y.getDimSize(0) ||
+      (rank == 3 && b.getDimSize(0) != y.getDimSize(0)))
     return emitOpError("expected shapes M x K, K x N and M x N, got ")
            << a << ", " << b << " and " << y;
-  bool isInteger = getAtom() == Atom::Vpmaddubsw || getAtom() == Atom::Vpdpbusd; // (C2)
-  bool isHalf = getAtom() == Atom::MmaM16N8K16 || getAtom() == Atom::WgmmaM64K16;
-  Builder builder(getContext());
+  Builder builder(getContext()); // (C2)
   SmallVector<Type, 2> operandTypes = {builder.getF32Type()};
   if (isInteger)
     operandTypes = {builder.getI8Type()};

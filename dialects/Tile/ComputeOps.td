@@ -171,7 +171,8 @@ def ConvertLayoutOp : Tile_Op<"convert_layout", [Pure]> {
 def ContractOp : Tile_Op<"contract", [Pure, AllTypesMatch<["accumulator", "result"]>]> {
   let summary = "matrix product added to an accumulator, made of one machine instruction";
   let description = [{
-    y[m, n] = accumulator[m, n] + Σ_k a[m, k] · b[k, n], a: M x K, b: K x N, y: M x N.
+    y[m, n] = accumulator[m, n] + Σ_k a[m, k] · b[k, n], a: M x K, b: K x N, y: M x N. Tiles of rank 3 are one contraction for
+    each index of their first dimension (matrix atoms only).
 
     `fma`: all f32. k ascends from 0 and every step is one fused multiply-add: y = fma(a[m, k], b[k, n], y).
     `vpmaddubsw`, `vpdpbusd`: a and b i8, y i32, exact (y wraps at 32 bits). b is signed within ±127. a is unsigned with at
@@ -182,7 +183,7 @@ def ContractOp : Tile_Op<"contract", [Pure, AllTypesMatch<["accumulator", "resul
     Every lane must hold the operands of its own results: no data moves between lanes.
 
     Constraints:
-    - (C1) shapes are M x K, K x N and M x N.
+    - (C1) shapes are M x K, K x N and M x N, with matrix atoms all of them perhaps behind the same first size.
     - (C2) element types are those of the atom.
     - (C3) for every register and lane of y at (m, n) and every k, that lane holds a[m, k] in one register, the same register
       number in all lanes, and likewise b[k, n].

@@ -50,6 +50,47 @@ LogicalResult StoreOp::verify() {
                           getMasked());
 }
 
+/// Whether `index` is `tile` with other elements, reduced where its size is 1.
+static bool isReducedForm(RankedTensorType index, RankedTensorType tile) {
+  if (index.getRank() != tile.getRank())
+    return false;
+  RankedTensorType expected = withElement(tile, index.getElementType());
+  for (unsigned dim = 0; dim < tile.getRank(); ++dim)
+    if (index.getDimSize(dim) == 1 && tile.getDimSize(dim) != 1)
+      expected = getReducedType(expected, dim);
+  return index == expected;
+}
+
+/// (C1) to (C5) of gather and scatter.
+template <typename OpT> static LogicalResult verifyIndexedAccess(OpT op, RankedTensorType tile) {
+  auto view = cast<ViewType>(op.getView().getType());
+  if (failed(verifyElementAccess(op, view, tile.getElementType(), op.getOffsets().size())))
+    return failure();
+  if (tile.getRank() > view.getRank()) // (C3)
+    return op.emitOpError("expected a tile of at most ")
+           << view.getRank() << " dimensions, got " << tile.getRank();
+  ArrayRef<int64_t> dims = op.getDims(); // (C4)
+  if (dims.size() != op.getIndices().size())
+    return op.emitOpError("expected one index tile for each of ")
+           << dims.size() << " dimensions, got " << op.getIndices().size();
+  for (auto [i, dim] : llvm::enumerate(dims))
+    if (dim < 0 || dim >= view.getRank() || (i > 0 && dims[i - 1] >= dim))
+      return op.emitOpError("expected 'dims' to ascend below ")
+             << view.getRank() << ", got " << dim;
+  SmallVector<Value> all(op.getIndices()); // (C5)
+  if (op.getMask())
+    all.push_back(op.getMask());
+  for (Value index : all)
+    if (!isReducedForm(cast<RankedTensorType>(index.getType()), tile))
+      return op.emitOpError("expected indices and mask to have the layout of ")
+             << tile << ", reduced where their size is 1, got " << index.getType();
+  return success();
+}
+
+LogicalResult GatherOp::verify() { return verifyIndexedAccess(*this, getResult().getType()); }
+
+LogicalResult ScatterOp::verify() { return verifyIndexedAccess(*this, getValue().getType()); }
+
 LogicalResult ReadOp::verify() {
   return verifyElementAccess(*this, getView().getType(), getResult().getType(),
                              getOffsets().size());
@@ -81,18 +122,55 @@ SmallVector<RankedTensorType> DecodeOp::resultTypes(PackedAttr packing) {
   return {getTileType({rows, columns}, IntegerType::get(context, 8), layout), scales, scales};
 }
 
-void DecodeOp::build(OpBuilder &builder, OperationState &state, Value view, Value row,
-                     Value column) {
-  SmallVector<RankedTensorType> types = resultTypes(cast<ViewType>(view.getType()).getPacking());
-  build(builder, state, TypeRange(SmallVector<Type>(types.begin(), types.end())), view, row,
-        column);
+SmallVector<RankedTensorType> DecodeOp::resultTypes(PackedAttr packing, RankedTensorType codes) {
+  const NumericFormat *format = NumericFormat::lookup(packing.getFormat());
+  if (!format || !isTile(codes) || codes.getRank() != 2 ||
+      (!codes.getElementType().isInteger(8) && !codes.getElementType().isF16()))
+    return {};
+  int64_t group = format->groupElements, rows = codes.getDimSize(0), columns = codes.getDimSize(1);
+  LayoutAttr layout = getLayout(codes);
+  constexpr int64_t least[] = {0, 1, 0, 2, 0, 4}; // 8 columns in the lowest registers
+  if (columns % group != 0 || !layout.getRegisters().take_front(std::size(least)).equals(least))
+    return {};
+  auto divide = [&](ArrayRef<int64_t> flat, bool dropZeros) {
+    SmallVector<int64_t> divided;
+    for (size_t i = 0; i < flat.size(); i += 2)
+      if (!dropZeros || flat[i] != 0 || flat[i + 1] >= group)
+        divided.append({flat[i], flat[i + 1] / group});
+    return divided;
+  };
+  auto ofScales =
+      LayoutAttr::get(packing.getContext(), 2, divide(layout.getRegisters(), true),
+                      divide(layout.getLanes(), false), divide(layout.getWarps(), false),
+                      divide(layout.getBlocks(), false));
+  auto scales =
+      getTileType({rows, columns / group}, Float32Type::get(packing.getContext()), ofScales);
+  return {codes, scales, scales};
+}
+
+void DecodeOp::build(OpBuilder &builder, OperationState &state, Value view, Value row, Value column,
+                     RankedTensorType codes, bool masked) {
+  PackedAttr packing = cast<ViewType>(view.getType()).getPacking();
+  SmallVector<RankedTensorType> types = codes ? resultTypes(packing, codes) : resultTypes(packing);
+  build(builder, state, TypeRange(SmallVector<Type>(types.begin(), types.end())), view, row, column,
+        masked);
 }
 
 LogicalResult DecodeOp::verify() {
   if (!getView().getType().isPacked()) // (C1)
     return emitOpError("expected 'view' to be packed");
-  SmallVector<RankedTensorType> expected =
-      resultTypes(getView().getType().getPacking()); // (C2), (C3)
+  PackedAttr packing = getView().getType().getPacking();
+  SmallVector<RankedTensorType> expected; // (C2), (C3)
+  if (!packing.getPlanar())
+    expected = resultTypes(packing);
+  else if (getNumResults() != 0)
+    expected = resultTypes(packing, cast<RankedTensorType>(getResult(0).getType()));
+  if (packing.getPlanar() && expected.empty())
+    return emitOpError(
+               "expected codes of i8 or f16 whose lowest registers are 8 columns of a group of ")
+           << packing.getFormat();
+  if (getMasked() && !packing.getPlanar()) // (C4)
+    return emitOpError("expected 'masked' with a planar packing only");
   if (expected.size() != getNumResults())
     return emitOpError("expected ") << expected.size() << " results, got " << getNumResults();
   for (auto [result, type] : llvm::zip_equal(getResults(), expected))

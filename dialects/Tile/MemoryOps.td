@@ -61,6 +61,66 @@ def StoreOp : Tile_Op<"store", [MemoryEffects<[MemWrite]>]> {
   let hasVerifier = 1;
 }
 
+// Shared by gather and scatter.
+defvar indexedText = [{
+    Offsets are coordinates of elements, one for each dimension of the view; the tile's dimensions are the view's last. In
+    dimensions that `dims` lists, the coordinate is offset + index, the index that of the element in the index tile of the
+    same place in the list; in others it is as for `tile.load`. An index tile may have size 1 where the tile has more: all
+    elements along that dimension share the index.
+}];
+defvar indexedConstraintsText = [{
+    - (C1) the view is not packed; its element type is the tile's.
+    - (C2) one offset for each dimension of the view.
+    - (C3) the tile's rank is at most the view's.
+    - (C4) one index tile for each of `dims`, which ascend and are dimensions of the view.
+    - (C5) index tiles and the mask have the tile's shape and layout, reduced along the dimensions in which they have size 1.
+}];
+
+def GatherOp : Tile_Op<"gather", [MemoryEffects<[MemRead]>, AttrSizedOperandSegments]> {
+  let summary = "tile read from places of a view that tiles of indices name";
+  let description = indexedText # [{
+    Elements whose mask is 0 read 0 (no memory is touched). What no table of constants can say: rows of a table by the position
+    of each token, pages of a cache by a page table.
+
+    Constraints:
+  }] # indexedConstraintsText # [{
+    ```mlir
+    %c = tile.gather %table[%c0, %c0] by %positions, %pairs [0, 1]
+        : !tile.view<[1024, 64], f32>, tensor<1x8xi32, #n>, tensor<16x1xi32, #m> -> tensor<16x8xf32, #l>
+    ```
+  }];
+  let arguments = (ins Arg<Tile_View, "where from">:$view, Variadic<Index>:$offsets, Variadic<Tile_I32>:$indices,
+                       Optional<Tile_I1>:$mask, DenseI64ArrayAttr:$dims);
+  let results = (outs Tile_Tile:$result);
+  let assemblyFormat = [{
+    $view `[` $offsets `]` `by` $indices $dims (`where` $mask^ `:` type($mask))? attr-dict
+    `:` qualified(type($view)) `,` type($indices) `->` type($result)
+  }];
+  let hasVerifier = 1;
+}
+
+def ScatterOp : Tile_Op<"scatter", [MemoryEffects<[MemWrite]>, AttrSizedOperandSegments]> {
+  let summary = "tile written to places of a view that tiles of indices name";
+  let description = indexedText # [{
+    Elements whose mask is 0 are not written; elements that the layout replicates are written once. No two others may name
+    the same place.
+
+    Constraints:
+  }] # indexedConstraintsText # [{
+    ```mlir
+    tile.scatter %k, %keys[%c0, %head, %c0, %c0] by %pages, %slots, %channels [0, 2, 3] where %m : tensor<1x8xi1, #n>
+        : tensor<16x8xf16, #l>, !tile.view<[64, 3, 32, 64], f16>, tensor<1x8xi32, #n>, tensor<1x8xi32, #n>, tensor<16x1xi32, #m>
+    ```
+  }];
+  let arguments = (ins Tile_Tile:$value, Arg<Tile_View, "where to">:$view, Variadic<Index>:$offsets,
+                       Variadic<Tile_I32>:$indices, Optional<Tile_I1>:$mask, DenseI64ArrayAttr:$dims);
+  let assemblyFormat = [{
+    $value `,` $view `[` $offsets `]` `by` $indices $dims (`where` $mask^ `:` type($mask))? attr-dict
+    `:` type($value) `,` qualified(type($view)) `,` type($indices)
+  }];
+  let hasVerifier = 1;
+}
+
 def ReadOp : Tile_Op<"read", [MemoryEffects<[MemRead]>]> {
   let summary = "one element read from a view";
   let description = offsetsText # [{
@@ -108,29 +168,39 @@ def DecodeOp : Tile_Op<"decode", [MemoryEffects<[MemRead]>]> {
 
     Float formats yield one f32 tile, the values of 8 columns: R x 8 elements. (G is 8 for them.)
 
+    A planar packing is read in tiles of any size and almost any layout, M rows by N columns: rows past the weight's last read
+    what the last one holds. With `masked`, columns past the last read 0 in all results; without, all are inside.
+
     Constraints:
     - (C1) the view is packed.
-    - (C2) results: R x G codes (i8), R x 1 scales and R x 1 minimums (f32); float formats R x 8 (f32).
+    - (C2) results: R x G codes (i8), R x 1 scales and R x 1 minimums (f32); float formats R x 8 (f32); planar M x N codes
+      (i8, or the same numbers as f16), N a multiple of G, M x N / G scales and minimums.
     - (C3) codes and values have rows in lanes and columns in registers, in order; scales and minimums that layout with
-      the columns reduced.
+      the columns reduced. Planar: the lowest registers of codes are at least 8 columns of a group, in order; scales and
+      minimums have that layout with the columns of a group reduced.
+    - (C4) `masked` is for planar packings.
 
-    `row` must be a multiple of R and `column` of G.
+    `row` must be a multiple of R (planar: of none) and `column` of G.
 
     ```mlir
     %c, %s, %m = tile.decode %w[%row, %k] : !tile.view<[1536, 576], #tile.packed<q4_1, rows = 8>>
         -> tensor<8x32xi8, #codes>, tensor<8x1xf32, #scales>, tensor<8x1xf32, #scales>
     ```
   }];
-  let arguments = (ins Arg<Tile_View, "packed weight">:$view, Index:$row, Index:$column);
+  let arguments = (ins Arg<Tile_View, "packed weight">:$view, Index:$row, Index:$column, UnitAttr:$masked);
   let results = (outs Variadic<Tile_Tile>:$outputs);
   let builders = [
     // Result types follow from the view's packing.
-    OpBuilder<(ins "::mlir::Value":$view, "::mlir::Value":$row, "::mlir::Value":$column)>];
+    OpBuilder<(ins "::mlir::Value":$view, "::mlir::Value":$row, "::mlir::Value":$column,
+                   CArg<"::mlir::RankedTensorType", "{}">:$codes, CArg<"bool", "false">:$masked)>];
   let extraClassDeclaration = [{
     /// The types (C2, C3) ask for; empty where the format is unknown.
     static ::llvm::SmallVector<::mlir::RankedTensorType> resultTypes(PackedAttr packing);
+    /// Those for codes of a planar packing; empty where (C2) or (C3) forbids these codes.
+    static ::llvm::SmallVector<::mlir::RankedTensorType> resultTypes(PackedAttr packing,
+                                                                     ::mlir::RankedTensorType codes);
   }];
-  let assemblyFormat = "$view `[` $row `,` $column `]` attr-dict `:` qualified(type($view)) `->` type($outputs)";
+  let assemblyFormat = "$view `[` $row `,` $column `]` (`masked` $masked^)? attr-dict `:` qualified(type($view)) `->` type($outputs)";
   let hasVerifier = 1;
 }
 
@@ -201,6 +271,15 @@ def WaitOp : Tile_Op<"wait", [MemoryEffects<[MemRead, MemWrite]>]> {
   let results = (outs Variadic<Tile_Tile>:$results);
   let traits = [AttrSizedOperandSegments, AllTypesMatch<["values", "results"]>];
   let assemblyFormat = "$tokens (`(` $values^ `:` type($values) `)`)? attr-dict";
+}
+
+def AwaitLaunchesOp : Tile_Op<"await_launches", [MemoryEffects<[MemRead, MemWrite]>]> {
+  let summary = "wait for all that was launched before this kernel";
+  let description = [{
+    A kernel with it may start before its predecessors are complete. Ahead of it only weights are read and nothing is written;
+    every thread passes it once. Nothing where launches follow each other without overlap.
+  }];
+  let assemblyFormat = "attr-dict";
 }
 
 def BarrierOp : Tile_Op<"barrier", [MemoryEffects<[MemRead, MemWrite]>]> {

@@ -215,28 +215,33 @@ LayoutAttr LayoutAttr::getReshaped(ArrayRef<int64_t> from, ArrayRef<int64_t> to)
 // PackedAttr and ExtentAttr
 //===----------------------------------------------------------------------------------------------===//
 
-// packed ::= `<` keyword `,` `rows` `=` integer `>`
+// packed ::= `<` keyword `,` `rows` `=` integer (`,` `planar`)? `>`
 Attribute PackedAttr::parse(AsmParser &parser, Type) {
   StringRef format;
   int64_t rows;
   SMLoc loc = parser.getCurrentLocation();
   if (parser.parseLess() || parser.parseKeyword(&format) || parser.parseComma() ||
-      parser.parseKeyword("rows") || parser.parseEqual() || parser.parseInteger(rows) ||
-      parser.parseGreater())
+      parser.parseKeyword("rows") || parser.parseEqual() || parser.parseInteger(rows))
     return {};
-  return parser.getChecked<PackedAttr>(loc, parser.getContext(), format, rows);
+  bool isPlanar = succeeded(parser.parseOptionalComma());
+  if ((isPlanar && parser.parseKeyword("planar")) || parser.parseGreater())
+    return {};
+  return parser.getChecked<PackedAttr>(loc, parser.getContext(), format, rows, isPlanar);
 }
 
 void PackedAttr::print(AsmPrinter &printer) const {
-  printer << "<" << getFormat() << ", rows = " << getRows() << ">";
+  printer << "<" << getFormat() << ", rows = " << getRows() << (getPlanar() ? ", planar>" : ">");
 }
 
 LogicalResult PackedAttr::verify(function_ref<InFlightDiagnostic()> emitError, StringRef format,
-                                 int64_t rows) {
-  if (!NumericFormat::lookup(format)) // (C1)
+                                 int64_t rows, bool planar) {
+  const NumericFormat *known = NumericFormat::lookup(format);
+  if (!known) // (C1)
     return emitError() << "expected the name of a numeric format, got '" << format << "'";
   if (rows < 2 || rows > 64 || !llvm::isPowerOf2_64(rows)) // (C2)
     return emitError() << "expected 'rows' to be a power of two from 2 to 64, got " << rows;
+  if (planar && known->isFloat()) // (C3)
+    return emitError() << "expected a planar packing to be of integers, got '" << format << "'";
   return success();
 }
 

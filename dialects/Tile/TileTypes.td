@@ -125,14 +125,19 @@ def Tile_Layout : Tile_Attr<"Layout", "layout", [DeclareAttrInterfaceMethods<Ver
 def Tile_Packed : Tile_Attr<"Packed", "packed"> {
   let summary = "order of a packed weight's bytes";
   let description = [{
-    Bytes of a weight of the numeric format `format` with `rows` rows interleaved, in the order that
-    include/ingot/Support/Packing.h defines.
+    Bytes of a weight of the numeric format `format` in groups of `rows` rows, interleaved or `planar` (what GPUs read), in the
+    order that include/ingot/Support/Packing.h defines.
 
     Constraints:
     - (C1) `format` names a numeric format.
     - (C2) `rows` is a power of two.
+    - (C3) a float format is not planar.
   }];
-  let parameters = (ins StringRefParameter<"numeric format">:$format, "int64_t":$rows);
+  let parameters = (ins StringRefParameter<"numeric format">:$format, "int64_t":$rows, "bool":$planar);
+  let builders = [
+    AttrBuilder<(ins "::llvm::StringRef":$format, "int64_t":$rows), [{
+      return $_get($_ctxt, format, rows, false);
+    }]>];
   let hasCustomAssemblyFormat = 1;
   let genVerifyDecl = 1;
 }
@@ -230,6 +235,7 @@ def Tile_Token : Tile_Type<"Token", "token"> {
 def Tile_Tile : Type<CPred<"::ingot::tile::isTile($_self)">, "tile", "::mlir::RankedTensorType">;
 class Tile_TileOf<list<Type> elements, string summary> :
     Type<And<[Tile_Tile.predicate, RankedTensorOf<elements>.predicate]>, summary, "::mlir::RankedTensorType">;
+def Tile_I1 : Tile_TileOf<[I1], "tile of i1">;
 def Tile_I8 : Tile_TileOf<[I8], "tile of i8">;
 def Tile_I32 : Tile_TileOf<[I32], "tile of i32">;
 def Tile_F32 : Tile_TileOf<[F32], "tile of f32">;

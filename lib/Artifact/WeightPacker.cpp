@@ -136,12 +136,15 @@ Error artifact::packWeight(plan::WeightOp weight, const WeightStore &store, Weig
     return copyRows(weight, *source, sink);
   int64_t interleave;
   const NumericFormat *format = NumericFormat::lookup(weight.getFormat());
-  if (!format || !packing.consume_front("rows") || packing.getAsInteger(10, interleave))
+  PackedOrder order =
+      packing.starts_with("planar") ? PackedOrder::Planar : PackedOrder::Interleaved;
+  if (!format || !(packing.consume_front("planar") || packing.consume_front("rows")) ||
+      packing.getAsInteger(10, interleave))
     return createStringError("weight '" + weight.getSymName() + "': packing '" +
                              weight.getPacking() + "' of format '" + weight.getFormat() +
                              "' is unknown");
   llvm::Expected<PackedLayout> layout =
-      PackedLayout::get(*format, weight.getRows(), weight.getColumns(), interleave);
+      PackedLayout::get(*format, weight.getRows(), weight.getColumns(), interleave, order);
   if (!layout)
     return layout.takeError();
   auto read = [&](int64_t first, int64_t count, llvm::MutableArrayRef<uint8_t> buffer) {

@@ -10,6 +10,7 @@
 #define INGOT_LIB_REFERENCE_TILEBLOCK_H
 
 #include "dialects/Tile/Tile.h"
+#include "ingot/Support/Packing.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
 #include "llvm/ADT/DenseMap.h"
 #include "llvm/ADT/DenseSet.h"
@@ -187,9 +188,14 @@ private:
   static bool isMaskedOut(const Access &access, llvm::ArrayRef<int64_t> at, size_t tileRank);
   Result load(tile::LoadOp op);
   llvm::Error store(tile::StoreOp op);
+  template <typename OpT>
+  std::optional<llvm::SmallVector<int64_t, 5>> findPlace(OpT op, llvm::ArrayRef<int64_t> at);
+  Result gather(tile::GatherOp op);
+  llvm::Error scatter(tile::ScatterOp op);
   Result read(tile::ReadOp op);
   llvm::Error write(tile::WriteOp op);
   llvm::Error decode(tile::DecodeOp op);
+  llvm::Error decodePlanar(tile::DecodeOp op, const Access &access, const PackedLayout &layout);
   TileValue allocate(tile::AllocOp op);
   Result startCopy(tile::CopyAsyncOp op);
   llvm::Error wait(tile::WaitOp op);

@@ -162,18 +162,19 @@ llvm::Error TileBlock::checkRun(tile::ContractOp op) {
 
 TileBlock::Result TileBlock::contract(tile::ContractOp op) {
   const std::vector<Number> &a = get(op.getA()).numbers, &b = get(op.getB()).numbers;
-  int64_t rows = op.getType().getDimSize(0), columns = op.getType().getDimSize(1),
-          depth = op.getA().getType().getDimSize(1);
+  ArrayRef<int64_t> shape = op.getType().getShape();
+  int64_t rows = shape[shape.size() - 2], columns = shape.back(),
+          depth = op.getA().getType().getShape().back(), batches = shape.size() == 3 ? shape[0] : 1;
   bool isInteger = op.getType().getElementType().isInteger(32);
   if (isInteger)
     if (llvm::Error error = checkRun(op))
       return std::move(error);
   TileValue result = get(op.getAccumulator());
-  for (int64_t m = 0; m < rows; ++m)
+  for (int64_t row = 0; row < batches * rows; ++row)
     for (int64_t n = 0; n < columns; ++n) {
-      Number &sum = result.numbers[m * columns + n];
+      Number &sum = result.numbers[row * columns + n];
       for (int64_t k = 0; k < depth; ++k) {
-        Number left = a[m * depth + k], right = b[k * columns + n];
+        Number left = a[row * depth + k], right = b[(row / rows * depth + k) * columns + n];
         if (isInteger)
           sum.integer += left.integer * right.integer;
         else

@@ -142,10 +142,14 @@ llvm::Error TileBlock::runOp(Operation *op) {
     return runIf(branch);
   if (auto store = dyn_cast<tile::StoreOp>(op))
     return this->store(store);
+  if (auto scatter = dyn_cast<tile::ScatterOp>(op))
+    return this->scatter(scatter);
   if (auto write = dyn_cast<tile::WriteOp>(op))
     return this->write(write);
   if (auto decode = dyn_cast<tile::DecodeOp>(op))
     return this->decode(decode);
+  if (isa<tile::AwaitLaunchesOp>(op))
+    return llvm::Error::success();
   if (auto wait = dyn_cast<tile::WaitOp>(op))
     return this->wait(wait);
   if (isa<tile::BarrierOp>(op)) {
@@ -235,6 +239,7 @@ TileBlock::Result TileBlock::evaluate(Operation *op) {
       })
       .Case([&](arith::ConstantOp op) { return makeConstant(op); })
       .Case([&](tile::LoadOp op) { return load(op); })
+      .Case([&](tile::GatherOp op) { return gather(op); })
       .Case([&](tile::ReadOp op) { return read(op); })
       .Case([&](tile::AllocOp op) { return allocate(op); })
       .Case([&](tile::RingOp op) { return makeRing(op); })

@@ -259,6 +259,58 @@ llvm::Error TileBlock::store(tile::StoreOp op) {
                         });
 }
 
+/// Where element `at` of a gather or scatter is; nothing where it is masked.
+template <typename OpT>
+std::optional<SmallVector<int64_t, 5>> TileBlock::findPlace(OpT op, ArrayRef<int64_t> at) {
+  auto take = [&](Value indices) {
+    auto type = cast<RankedTensorType>(indices.getType());
+    SmallVector<int64_t, 5> reduced(at);
+    for (auto [coordinate, size] : llvm::zip_equal(reduced, type.getShape()))
+      coordinate = std::min(coordinate, size - 1);
+    return get(indices).numbers[getLinearIndex(type.getShape(), reduced)].integer;
+  };
+  if (op.getMask() && !take(op.getMask()))
+    return std::nullopt;
+  SmallVector<int64_t, 5> place = getIntegers(op.getOffsets());
+  for (size_t dim = 0; dim < place.size(); ++dim) {
+    auto indexed = llvm::find(op.getDims(), int64_t(dim));
+    size_t leading = place.size() - at.size();
+    if (indexed != op.getDims().end())
+      place[dim] += take(op.getIndices()[indexed - op.getDims().begin()]);
+    else if (dim >= leading)
+      place[dim] += at[dim - leading];
+  }
+  return place;
+}
+
+TileBlock::Result TileBlock::gather(tile::GatherOp op) {
+  Access access = getAccess(op, op.getView());
+  RankedTensorType type = op.getResult().getType();
+  TileValue result;
+  Number zero = isa<FloatType>(type.getElementType()) ? Number::of(0.0f) : Number::of(int64_t(0));
+  auto error = forEachElement(type.getShape(), [&](ArrayRef<int64_t> at, size_t) -> llvm::Error {
+    auto place = findPlace(op, at);
+    llvm::Expected<Number> number = place ? readElement(access, *place) : zero;
+    if (!number)
+      return number.takeError();
+    result.numbers.push_back(*number);
+    return llvm::Error::success();
+  });
+  if (error)
+    return std::move(error);
+  return result;
+}
+
+llvm::Error TileBlock::scatter(tile::ScatterOp op) {
+  Access access = getAccess(op, op.getView());
+  const TileValue &value = get(op.getValue());
+  ArrayRef<int64_t> shape = op.getValue().getType().getShape();
+  return forEachElement(shape, [&](ArrayRef<int64_t> at, size_t i) -> llvm::Error {
+    auto place = findPlace(op, at);
+    return place ? writeElement(access, *place, value.numbers[i]) : llvm::Error::success();
+  });
+}
+
 TileBlock::Result TileBlock::read(tile::ReadOp op) {
   llvm::Expected<Number> number =
       readElement(getAccess(op, op.getView()), getIntegers(op.getOffsets()));
@@ -276,14 +328,56 @@ llvm::Error TileBlock::write(tile::WriteOp op) {
 // Packed weights
 //===------------------------------------------------------------------------------------------===//
 
+llvm::Error TileBlock::decodePlanar(tile::DecodeOp op, const Access &access,
+                                    const PackedLayout &layout) {
+  int64_t row = getInteger(op.getRow()), column = getInteger(op.getColumn()),
+          group = layout.groupColumns;
+  auto type = cast<RankedTensorType>(op.getResult(0).getType());
+  if (row < 0 || row >= access.sizes[0] || column < 0 || column % group ||
+      (!op.getMasked() && column + type.getDimSize(1) > access.sizes[1]))
+    return fail(op, llvm::formatv("[{0}, {1}] of {2} does not start groups of {3} columns inside "
+                                  "of {4} x {5}",
+                                  row, column, access.name, group, access.sizes[0], access.sizes[1])
+                        .str());
+  if (llvm::Error error = checkRange(access, 0, layout.bytes))
+    return error;
+  ArrayRef<uint8_t> bytes = access.memory->bytes;
+  auto convert = [&](uint8_t code) {
+    if (type.getElementType().isInteger(8))
+      return Number::of(int64_t(int8_t(code)));
+    return Number::of(layout.format->codesAreSigned ? float(int8_t(code)) : float(code));
+  };
+  TileValue codes, scales, minimums;
+  for (int64_t i = 0; i < type.getDimSize(0); ++i) {
+    int64_t r = std::min(row + i, access.sizes[0] - 1);
+    for (int64_t c = column; c < column + type.getDimSize(1); ++c)
+      codes.numbers.push_back(convert(c < layout.columns ? unpackCode(layout, bytes, r, c) : 0));
+    for (int64_t g = column / group; g < (column + type.getDimSize(1)) / group; ++g) {
+      auto [scale, minimum] =
+          g < layout.groupsPerRow ? unpackScale(layout, bytes, r, g) : std::pair(0.0f, 0.0f);
+      bool hasZero = !layout.format->hasMinimum && layout.format->codeOffset != 0;
+      scales.numbers.push_back(Number::of(scale));
+      minimums.numbers.push_back(
+          Number::of(hasZero ? scale * -float(layout.format->codeOffset) : minimum));
+    }
+  }
+  set(op.getResult(0), std::move(codes));
+  set(op.getResult(1), std::move(scales));
+  set(op.getResult(2), std::move(minimums));
+  return llvm::Error::success();
+}
+
 llvm::Error TileBlock::decode(tile::DecodeOp op) {
   Access access = getAccess(op, op.getView());
   tile::PackedAttr packing = access.type.getPacking();
   const NumericFormat &format = *NumericFormat::lookup(packing.getFormat());
   llvm::Expected<PackedLayout> layout =
-      PackedLayout::get(format, access.sizes[0], access.sizes[1], packing.getRows());
+      PackedLayout::get(format, access.sizes[0], access.sizes[1], packing.getRows(),
+                        packing.getPlanar() ? PackedOrder::Planar : PackedOrder::Interleaved);
   if (!layout)
     return layout.takeError();
+  if (packing.getPlanar())
+    return decodePlanar(op, access, *layout);
   int64_t row = getInteger(op.getRow()), column = getInteger(op.getColumn()),
           rows = layout->interleave, columns = format.isFloat() ? 8 : layout->groupColumns;
   if (row < 0 || row >= access.sizes[0] || row % rows || column < 0 ||

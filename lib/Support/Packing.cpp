@@ -29,7 +29,8 @@ static llvm::SmallVector<unsigned, 2> getPlaneBits(const NumericFormat &format) 
 }
 
 llvm::Expected<PackedLayout> PackedLayout::get(const NumericFormat &format, int64_t rows,
-                                               int64_t columns, int64_t interleave) {
+                                               int64_t columns, int64_t interleave,
+                                               PackedOrder order) {
   if (interleave < 2 || interleave > 64 || !llvm::isPowerOf2_64(interleave))
     return llvm::createStringError("a packing of " + llvm::Twine(interleave) +
                                    " rows is not a power of two from 2 to 64");
@@ -38,26 +39,33 @@ llvm::Expected<PackedLayout> PackedLayout::get(const NumericFormat &format, int6
                                    llvm::Twine(columns) + " cannot be packed as " + format.name +
                                    ", whose rows are whole blocks of " +
                                    llvm::Twine(format.blockElements));
+  bool isPlanar = order == PackedOrder::Planar;
+  if (isPlanar && format.isFloat())
+    return llvm::createStringError("a weight of " + format.name +
+                                   " has no planes: its packing cannot be planar");
   PackedLayout layout;
   layout.format = &format;
+  layout.order = order;
   layout.rows = rows;
   layout.columns = columns;
   layout.interleave = interleave;
   layout.groupColumns = format.groupElements;
+  layout.groupsPerRow = columns / layout.groupColumns;
+  layout.rowGroups = (rows - 1) / interleave + 1;
+  uint64_t rowsOfRecord = isPlanar ? 1 : interleave;
+  uint64_t records = layout.groupsPerRow * (isPlanar ? interleave : 1); // of a row group
   uint64_t offset = 0;
   for (unsigned bits : getPlaneBits(format)) {
-    uint64_t bytes = uint64_t(interleave) * layout.groupColumns * bits / 8;
-    layout.planes.push_back({bits, offset, bytes, bits == 1 && layout.groupColumns == 16});
+    uint64_t bytes = rowsOfRecord * layout.groupColumns * bits / 8;
+    layout.planes.push_back({bits, offset * (isPlanar ? records : 1), bytes,
+                             !isPlanar && bits == 1 && layout.groupColumns == 16});
     offset += bytes;
   }
   layout.scaleBits = format.isFloat() ? 0 : format.isTwoLevel() ? 32 : 16;
-  layout.scaleOffset = offset;
-  layout.minimumOffset = offset += interleave * layout.scaleBits / 8;
-  layout.groupBytes = offset + (format.hasMinimum ? interleave * layout.scaleBits / 8 : 0);
-  layout.groupsPerRow = columns / layout.groupColumns;
-  layout.rowGroups = (rows - 1) / interleave + 1;
-  if (__builtin_mul_overflow(layout.groupBytes, uint64_t(layout.groupsPerRow),
-                             &layout.rowGroupBytes) ||
+  layout.scaleOffset = offset * (isPlanar ? records : 1);
+  layout.minimumOffset = layout.scaleOffset + rowsOfRecord * layout.scaleBits / 8;
+  layout.groupBytes = offset + rowsOfRecord * layout.scaleBits / 8 * (format.hasMinimum ? 2 : 1);
+  if (__builtin_mul_overflow(layout.groupBytes, records, &layout.rowGroupBytes) ||
       __builtin_mul_overflow(layout.rowGroupBytes, uint64_t(layout.rowGroups), &layout.bytes) ||
       layout.bytes > uint64_t(INT64_MAX))
     return llvm::createStringError("a weight of " + llvm::Twine(rows) + " x " +
@@ -81,11 +89,33 @@ static PackedAddress getAddressInRecord(const PackedLayout &layout, const Packed
           column / apart * plane.bits};
 }
 
+PackedAddress ingot::getPlanarAddress(const PackedPlane &plane, unsigned columnInGroup) {
+  unsigned wordBits = std::min<unsigned>(32, 8 * plane.bytes), codes = wordBits / plane.bits;
+  unsigned i = columnInGroup % codes;
+  unsigned bit = (i / 2 + i % 2 * codes / 2) * plane.bits;
+  return {columnInGroup / codes * wordBits / 8 + bit / 8, bit % 8};
+}
+
 PackedAddress PackedLayout::address(unsigned plane, int64_t row, int64_t column) const {
+  if (order == PackedOrder::Planar) {
+    uint64_t record = row % interleave * groupsPerRow + column / groupColumns;
+    PackedAddress place = getPlanarAddress(planes[plane], column % groupColumns);
+    place.byte +=
+        row / interleave * rowGroupBytes + planes[plane].offset + record * planes[plane].bytes;
+    return place;
+  }
   PackedAddress place =
       getAddressInRecord(*this, planes[plane], row % interleave, column % groupColumns);
   place.byte += recordOffset(row / interleave, column / groupColumns);
   return place;
+}
+
+uint64_t PackedLayout::scaleAddress(int64_t row, int64_t group) const {
+  uint64_t inGroup = row % interleave;
+  if (order == PackedOrder::Planar)
+    return row / interleave * rowGroupBytes + scaleOffset +
+           (inGroup * groupsPerRow + group) * getScaleStride();
+  return recordOffset(row / interleave, group) + scaleOffset + inGroup * scaleBits / 8;
 }
 
 //===----------------------------------------------------------------------------------------------===//
@@ -120,22 +150,20 @@ static void writePlane(const PackedLayout &layout, const PackedPlane &plane, uns
     }
 }
 
+/// Writes the scale of one group of a block, and its minimum.
 static void writeScales(const PackedLayout &layout, const uint8_t *block,
-                        const DecodedBlock &decoded, unsigned group, unsigned row,
-                        uint8_t *record) {
+                        const DecodedBlock &decoded, unsigned group, uint8_t *place) {
   const NumericFormat &format = *layout.format;
-  uint64_t place = row * layout.scaleBits / 8;
+  uint8_t *minimum = place + layout.getMinimumDistance();
   if (layout.scaleBits == 16) { // copied, so that even a NaN keeps its bits
-    memcpy(record + layout.scaleOffset + place, block + format.scaleOffset, 2);
+    memcpy(place, block + format.scaleOffset, 2);
     if (format.hasMinimum)
-      memcpy(record + layout.minimumOffset + place, block + format.minimumOffset, 2);
+      memcpy(minimum, block + format.minimumOffset, 2);
     return;
   }
-  endian::write32le(record + layout.scaleOffset + place,
-                    llvm::bit_cast<uint32_t>(decoded.scales[group]));
+  endian::write32le(place, llvm::bit_cast<uint32_t>(decoded.scales[group]));
   if (format.hasMinimum)
-    endian::write32le(record + layout.minimumOffset + place,
-                      llvm::bit_cast<uint32_t>(decoded.minimums[group]));
+    endian::write32le(minimum, llvm::bit_cast<uint32_t>(decoded.minimums[group]));
 }
 
 /// Stages the codes of one stored row of an integer format and writes its scales.
@@ -149,7 +177,33 @@ static void stageRow(const PackedLayout &layout, unsigned row, const uint8_t *so
     for (unsigned i = 0; i < format.blockElements; i += 4)
       memcpy(staged + (column + i) * layout.interleave + 4 * row, block.codes + i, 4);
     for (unsigned group = 0; group < format.groupsPerBlock(); ++group, packed += layout.groupBytes)
-      writeScales(layout, source, block, group, row, packed);
+      writeScales(layout, source, block, group,
+                  packed + layout.scaleOffset + row * layout.scaleBits / 8);
+  }
+}
+
+/// Writes one stored row of a planar row group.
+static void packPlanarRow(const PackedLayout &layout, int64_t row, const uint8_t *source,
+                          uint8_t *packed) {
+  const NumericFormat &format = *layout.format;
+  DecodedBlock block;
+  int64_t group = 0;
+  for (; group < layout.groupsPerRow; source += format.blockBytes) {
+    decodeBlock(format, source, block);
+    for (unsigned i = 0; i < format.groupsPerBlock(); ++i, ++group) {
+      const uint8_t *codes = block.codes + i * layout.groupColumns;
+      unsigned position = 0;
+      for (const PackedPlane &plane : layout.planes) {
+        uint8_t *out = packed + plane.offset + (row * layout.groupsPerRow + group) * plane.bytes;
+        unsigned mask = (1u << plane.bits) - 1;
+        for (unsigned column = 0; column < layout.groupColumns; ++column) {
+          PackedAddress place = getPlanarAddress(plane, column);
+          out[place.byte] |= (codes[column] >> position & mask) << place.shift;
+        }
+        position += plane.bits;
+      }
+      writeScales(layout, source, block, i, packed + layout.scaleAddress(row, group));
+    }
   }
 }
 
@@ -160,6 +214,11 @@ void ingot::packRowGroup(const PackedLayout &layout, llvm::ArrayRef<uint8_t> sou
   assert(rows * rowBytes == source.size() && rows <= layout.interleave && "not a row group");
   assert(packed.size() == layout.rowGroupBytes && "not the room of a row group");
   std::fill(packed.begin(), packed.end(), 0);
+  if (layout.order == PackedOrder::Planar) {
+    for (int64_t row = 0; row < rows; ++row)
+      packPlanarRow(layout, row, source.data() + row * rowBytes, packed.data());
+    return;
+  }
   if (!layout.format->isFloat()) {
     std::vector<uint8_t> staged(layout.interleave * layout.columns);
     for (int64_t row = 0; row < rows; ++row)
@@ -219,19 +278,25 @@ static float readScale(const PackedLayout &layout, const uint8_t *bytes) {
                                 : llvm::bit_cast<float>(endian::read32le(bytes));
 }
 
+std::pair<float, float> ingot::unpackScale(const PackedLayout &layout,
+                                           llvm::ArrayRef<uint8_t> packed, int64_t row,
+                                           int64_t group) {
+  const uint8_t *scale = packed.data() + layout.scaleAddress(row, group);
+  return {readScale(layout, scale), layout.format->hasMinimum
+                                        ? readScale(layout, scale + layout.getMinimumDistance())
+                                        : 0.0f};
+}
+
 UnpackedGroup ingot::unpackGroup(const PackedLayout &layout, llvm::ArrayRef<uint8_t> packed,
                                  int64_t rowGroup, int64_t group) {
   UnpackedGroup result;
-  const uint8_t *record = packed.data() + layout.recordOffset(rowGroup, group);
   for (int64_t row = 0; row < layout.interleave; ++row) {
     for (int64_t column = 0; column < layout.groupColumns; ++column)
       result.codes.push_back(unpackCode(layout, packed, rowGroup * layout.interleave + row,
                                         group * layout.groupColumns + column));
-    uint64_t place = row * layout.scaleBits / 8;
-    result.scales.push_back(readScale(layout, record + layout.scaleOffset + place));
-    result.minimums.push_back(layout.format->hasMinimum
-                                  ? readScale(layout, record + layout.minimumOffset + place)
-                                  : 0.0f);
+    auto [scale, minimum] = unpackScale(layout, packed, rowGroup * layout.interleave + row, group);
+    result.scales.push_back(scale);
+    result.minimums.push_back(minimum);
   }
   return result;
 }
@@ -244,11 +309,7 @@ float ingot::unpackValue(const PackedLayout &layout, llvm::ArrayRef<uint8_t> pac
     decodeRow(format, packed.slice(layout.address(0, row, column).byte, format.blockBytes), value);
     return value;
   }
-  const uint8_t *record =
-      packed.data() + layout.recordOffset(row / layout.interleave, column / layout.groupColumns);
-  uint64_t place = row % layout.interleave * layout.scaleBits / 8;
-  float value = readScale(layout, record + layout.scaleOffset + place) *
-                float(format.decodeCode(unpackCode(layout, packed, row, column)));
-  return format.hasMinimum ? value + readScale(layout, record + layout.minimumOffset + place)
-                           : value;
+  auto [scale, minimum] = unpackScale(layout, packed, row, column / layout.groupColumns);
+  float value = scale * float(format.decodeCode(unpackCode(layout, packed, row, column)));
+  return format.hasMinimum ? value + minimum : value;
 }

@@ -35,7 +35,9 @@ BoundsAttr ingot::plan::getBounds(func::FuncOp entry, const StepLimits &limits) 
 
 std::string ingot::plan::getPackingName(transformer::WeightType type) {
   auto packing = dyn_cast_or_null<tile::PackedAttr>(type.getPacking());
-  return packing ? "rows" + std::to_string(packing.getRows()) : "plain";
+  if (!packing)
+    return "plain";
+  return (packing.getPlanar() ? "planar" : "rows") + std::to_string(packing.getRows());
 }
 
 std::optional<int64_t> ingot::plan::getPackedBytes(transformer::WeightType type) {
@@ -53,7 +55,8 @@ std::optional<int64_t> ingot::plan::getPackedBytes(transformer::WeightType type)
   if (!packing)
     return std::nullopt;
   llvm::Expected<PackedLayout> layout =
-      PackedLayout::get(*format, rows, columns, packing.getRows());
+      PackedLayout::get(*format, rows, columns, packing.getRows(),
+                        packing.getPlanar() ? PackedOrder::Planar : PackedOrder::Interleaved);
   if (!layout) {
     llvm::consumeError(layout.takeError());
     return std::nullopt;

@@ -230,7 +230,7 @@ LogicalResult CpuEmitter::emitOp(Operation &op) {
         set(op, rearrange(tile, get(op.getValue()), tile, source));
         return success();
       })
-      .Case([&](BarrierOp) { return success(); }) // a block is one thread
+      .Case<BarrierOp, AwaitLaunchesOp>([&](auto) { return success(); }) // a block is one thread
       .Default([&](Operation *op) -> LogicalResult {
         if (isa<TileDialect>(op->getDialect()))
           return op->emitOpError("cannot be lowered to a CPU");

@@ -354,6 +354,8 @@ LogicalResult CpuEmitter::emitDecode(DecodeOp op) {
   const NumericFormat &format = *NumericFormat::lookup(view.getPacking().getFormat());
   llvm::Expected<PackedLayout> packed = PackedLayout::get(
       format, view.getShape()[0], view.getShape()[1], view.getPacking().getRows());
+  if (view.getPacking().getPlanar())
+    return op.emitOpError("cannot be lowered to a CPU: planar packings are for GPUs");
   if (!packed)
     return op.emitOpError(llvm::toString(packed.takeError()));
   Type i8 = b.getI8Type(), f32 = b.getF32Type();

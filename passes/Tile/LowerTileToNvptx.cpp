@@ -40,10 +40,12 @@ static LogicalResult convertToLLVM(LLVM::LLVMFuncOp function) {
 
 namespace {
 struct LowerTileToNvptx : ingot::tile::impl::LowerTileToNvptxBase<LowerTileToNvptx> {
+  using Base::Base;
+
   void runOnOperation() override {
     OpBuilder builder(&getContext());
     for (KernelOp kernel : llvm::make_early_inc_range(getOperation().getOps<KernelOp>())) {
-      FailureOr<LLVM::LLVMFuncOp> function = NvptxEmitter(kernel, builder).emit();
+      FailureOr<LLVM::LLVMFuncOp> function = NvptxEmitter(kernel, builder, capability).emit();
       if (failed(function) || failed(convertToLLVM(*function)))
         return signalPassFailure();
       kernel.erase();

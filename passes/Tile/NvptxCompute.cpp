@@ -2,15 +2,17 @@
 //
 // Elementwise ops are one scalar op a register. Where elements come from other lanes, the algebra
 // of layouts says from which: a constant exclusive or of the lane number is a butterfly shuffle,
-// anything else is refused. The fragments of matrix instructions are constants of the algebra.
+// else the lane is computed; between warps elements go through shared memory. Pairs of 16-bit
+// floats are computed together.
 //
 //===----------------------------------------------------------------------------------------------===//
 
-#include "ingot/Support/MmaFragments.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/LLVMIR/NVVMDialect.h"
 #include "mlir/Dialect/Math/IR/Math.h"
 #include "passes/Tile/NvptxEmitter.h"
+#include "llvm/ADT/Sequence.h"
+#include <functional>
 
 using namespace mlir;
 using namespace ingot::tile;
@@ -19,6 +21,30 @@ using ingot::LinearLayout;
 //===----------------------------------------------------------------------------------------------===//
 // Elementwise
 //===----------------------------------------------------------------------------------------------===//
+
+/// An op on 16-bit floats, two registers at a time.
+void NvptxEmitter::emitPairs(Operation &op, int64_t registers, Values &results) {
+  Type pair = VectorType::get(2, getElementTypeOrSelf(op.getResult(0).getType()));
+  auto number = [&](int64_t i) { return makeInteger(b.getI32Type(), i); };
+  for (int64_t i = 0; i < registers; i += 2) {
+    OperationState state(loc, op.getName());
+    for (Value operand : op.getOperands()) {
+      const Values &emitted = get(operand);
+      bool isScalar = !isTile(operand.getType());
+      Value both = LLVM::PoisonOp::create(
+          b, loc, VectorType::get(2, getElementTypeOrSelf(operand.getType())));
+      for (int64_t j : {0, 1})
+        both = LLVM::InsertElementOp::create(
+            b, loc, both, isScalar ? emitted.front() : emitted[i + j], number(j));
+      state.operands.push_back(both);
+    }
+    state.addTypes(pair);
+    state.addAttributes(op.getAttrs());
+    Value result = b.create(state)->getResult(0);
+    for (int64_t j : {0, 1})
+      results.push_back(LLVM::ExtractElementOp::create(b, loc, result, number(j)));
+  }
+}
 
 LogicalResult NvptxEmitter::emitElementwise(Operation &op) {
   if (op.getNumResults() != 1 || op.getNumRegions() != 0)
@@ -39,12 +65,20 @@ LogicalResult NvptxEmitter::emitElementwise(Operation &op) {
       !isa<math::AbsFOp, math::AbsIOp, math::FmaOp, math::SqrtOp, math::RsqrtOp, math::FloorOp,
            math::CeilOp, math::TruncOp, math::RoundEvenOp, math::CopySignOp, math::Exp2Op>(op))
     return refuse(&op, "it has no instruction; write it with math.exp2 and arithmetic");
-  if (isa<math::MathDialect>(op.getDialect()) && isa<FloatType>(element) && !element.isF32())
+  bool isNarrow = element.isF16() || element.isBF16();
+  if (isa<math::MathDialect>(op.getDialect()) && isa<FloatType>(element) && !element.isF32() &&
+      !(isNarrow && isa<math::FmaOp>(op)))
     return refuse(&op, "expected f32");
   for (Value operand : op.getOperands())
     if (isTile(operand.getType()) && getThreadTile(operand.getType()).registers != registers)
       return refuse(&op, "expected operands with the layout of the result");
   Values results;
+  if (isNarrow && registers % 2 == 0 &&
+      isa<arith::AddFOp, arith::SubFOp, arith::MulFOp, math::FmaOp, arith::TruncFOp>(op)) {
+    emitPairs(op, registers, results);
+    set(op.getResult(0), results);
+    return success();
+  }
   for (int64_t i = 0; i < registers; ++i) {
     OperationState state(loc, op.getName());
     for (Value operand : op.getOperands()) {
@@ -73,9 +107,7 @@ LogicalResult NvptxEmitter::emitIota(IotaOp op) {
 // Rearrangement
 //===----------------------------------------------------------------------------------------------===//
 
-Value NvptxEmitter::shuffle(Value value, int64_t mask) {
-  if (mask == 0)
-    return value;
+Value NvptxEmitter::emitShuffle(Value value, NVVM::ShflKind kind, Value operand) {
   Type type = value.getType(), i32 = b.getI32Type();
   unsigned bits = type.getIntOrFloatBitWidth();
   Type integer = b.getIntegerType(bits);
@@ -84,13 +116,21 @@ Value NvptxEmitter::shuffle(Value value, int64_t mask) {
       value = arith::BitcastOp::create(b, loc, integer, value);
     value = arith::ExtUIOp::create(b, loc, i32, value);
   }
-  value = NVVM::ShflOp::create(b, loc, value.getType(), makeInteger(i32, -1), value,
-                               makeInteger(i32, mask), makeInteger(i32, warpSize - 1),
-                               NVVM::ShflKind::bfly, UnitAttr());
+  value = NVVM::ShflOp::create(b, loc, value.getType(), makeInteger(i32, -1), value, operand,
+                               makeInteger(i32, warpSize - 1), kind, UnitAttr());
   if (bits == 32)
     return value;
   value = arith::TruncIOp::create(b, loc, integer, value);
   return type == integer ? value : Value(arith::BitcastOp::create(b, loc, type, value));
+}
+
+Value NvptxEmitter::shuffle(Value value, int64_t mask) {
+  return mask == 0 ? value
+                   : emitShuffle(value, NVVM::ShflKind::bfly, makeInteger(b.getI32Type(), mask));
+}
+
+Value NvptxEmitter::shuffleFrom(Value value, Value from) {
+  return emitShuffle(value, NVVM::ShflKind::idx, from);
 }
 
 /// Bits of an input that only repeat elements: zero bases, and bits past the last of `size`.
@@ -102,6 +142,25 @@ static int64_t getFreeBits(const LinearLayout &layout, unsigned input, int64_t s
   return free;
 }
 
+/// A number that is linear in the bits of the own lane, by what it is for each lane; i32.
+static Value emitLinear(OpBuilder &b, Location loc, Value lane, ArrayRef<int64_t> ofLane) {
+  Type i32 = b.getI32Type();
+  auto constant = [&](int64_t value) -> Value {
+    return arith::ConstantOp::create(b, loc, b.getIntegerAttr(i32, value));
+  };
+  Value own = arith::IndexCastUIOp::create(b, loc, i32, lane), sum = constant(ofLane[0]);
+  for (int64_t bit = 0; bit < 5; ++bit) {
+    int64_t change = ofLane[int64_t(1) << bit] ^ ofLane[0];
+    if (change == 0)
+      continue;
+    Value isSet = arith::AndIOp::create(b, loc, arith::ShRUIOp::create(b, loc, own, constant(bit)),
+                                        constant(1));
+    sum =
+        arith::XOrIOp::create(b, loc, sum, arith::MulIOp::create(b, loc, isSet, constant(change)));
+  }
+  return sum;
+}
+
 LogicalResult NvptxEmitter::rearrange(Operation *op,
                                       llvm::function_ref<Coordinates(Coordinates)> source) {
   const ThreadTile &from = getThreadTile(op->getOperand(0).getType()),
@@ -111,33 +170,87 @@ LogicalResult NvptxEmitter::rearrange(Operation *op,
           freeWarps = getFreeBits(from.layout, 2, warpSize);
   Values operands = get(op->getOperand(0)), results;
   for (int64_t index = 0; index < to.registers; ++index) {
-    int64_t chosen = -1, distance = 0;
+    SmallVector<int64_t> registers(warpSize), lanes(warpSize); // by the own lane
     for (int64_t thread = 0; thread < warps * warpSize; ++thread) {
       int64_t ownLane = thread % warpSize, ownWarp = thread / warpSize;
       Coordinates place = inverse.apply(
           source(to.layout.apply({index, ownLane % to.lanes, ownWarp % to.warps, 0})));
-      int64_t lanes = (place[1] | (ownLane & freeLanes)) ^ ownLane;
-      if ((place[2] | (ownWarp & freeWarps)) != ownWarp)
+      int64_t lane = place[1] | (ownLane & freeLanes);
+      if ((place[2] | (ownWarp & freeWarps)) != ownWarp ||
+          (ownWarp != 0 && (place[0] != registers[ownLane] || lane != lanes[ownLane])))
         return refuse(op, "it moves elements between warps");
-      if (thread == 0) {
-        chosen = place[0];
-        distance = lanes;
-      } else if (place[0] != chosen || lanes != distance) {
-        return refuse(op, "its elements do not come from one register of the lane at a constant "
-                          "exclusive or");
-      }
+      registers[ownLane] = place[0];
+      lanes[ownLane] = lane;
     }
-    results.push_back(shuffle(operands[chosen], distance));
+    auto fetch = [&](int64_t chosen) -> Value {
+      auto isButterfly = [&](int64_t own) { return (lanes[own] ^ own) == lanes[0]; };
+      if (llvm::all_of(llvm::seq<int64_t>(0, warpSize), isButterfly))
+        return shuffle(operands[chosen], lanes[0]);
+      return shuffleFrom(operands[chosen], emitLinear(b, loc, lane, lanes));
+    };
+    Value result = fetch(registers[0]);
+    Value chosen;
+    llvm::SmallDenseSet<int64_t> fetched = {registers[0]};
+    for (int64_t number : registers) { // where lanes want different registers
+      if (!fetched.insert(number).second)
+        continue;
+      if (!chosen)
+        chosen = emitLinear(b, loc, lane, registers);
+      Value isWanted = arith::CmpIOp::create(b, loc, arith::CmpIPredicate::eq, chosen,
+                                             makeInteger(b.getI32Type(), number));
+      result = arith::SelectOp::create(b, loc, isWanted, fetch(number), result);
+    }
+    results.push_back(result);
   }
   set(op->getResult(0), results);
   return success();
 }
 
+bool NvptxEmitter::movesBetweenWarps(ConvertLayoutOp op) {
+  const ThreadTile &from = getThreadTile(op.getValue().getType()),
+                   &to = getThreadTile(op.getType());
+  LinearLayout inverse = *from.layout.invert();
+  int64_t freeWarps = getFreeBits(from.layout, 2, warpSize);
+  for (int64_t index = 0; index < to.registers; ++index)
+    for (int64_t own = 0; own < warps; ++own)
+      for (int64_t lane = 0; lane < to.lanes; ++lane)
+        if ((inverse.apply(to.layout.apply({index, lane, own % to.warps, 0}))[2] |
+             (own & freeWarps)) != own)
+          return true;
+  return false;
+}
+
+LogicalResult NvptxEmitter::moveThroughShared(ConvertLayoutOp op) {
+  const ThreadTile &from = getThreadTile(op.getValue().getType()),
+                   &to = getThreadTile(op.getType());
+  Type element = from.type.getElementType();
+  if (element.isInteger(1))
+    return refuse(op, "it moves predicates between warps");
+  SmallVector<int64_t> strides = ViewType::rowMajorStrides(from.type.getShape());
+  Value room =
+      getScratch(from.type.getNumElements() * llvm::divideCeil(element.getIntOrFloatBitWidth(), 8));
+  auto place = [&](const ThreadTile &tile, int64_t index) {
+    Value sum = makeIndex(0);
+    for (auto [dim, stride] : llvm::enumerate(strides))
+      sum = arith::AddIOp::create(
+          b, loc, sum,
+          arith::MulIOp::create(b, loc, getCoordinate(tile, index, dim), makeIndex(stride)));
+    return getAddress(room, element, sum);
+  };
+  // Threads that hold the same element write the same number.
+  for (auto [index, value] : llvm::enumerate(get(op.getValue())))
+    LLVM::StoreOp::create(b, loc, value, place(from, index));
+  emitBarrier(); // all is written before anything is read
+  Values results;
+  for (int64_t index = 0; index < to.registers; ++index)
+    results.push_back(LLVM::LoadOp::create(b, loc, element, place(to, index)));
+  set(op, results);
+  return success();
+}
+
 LogicalResult NvptxEmitter::emitReduce(ReduceOp op) {
   const ThreadTile &tile = getThreadTile(op.getValue().getType());
-  for (const Coordinates &basis : tile.layout.getBases(2))
-    if (basis[op.getDim()] != 0)
-      return refuse(op, "it reduces over warps");
+  auto combine = [&](Value first, Value second) { return TileEmitter::combine(op, first, second); };
   Values left = reduceRegisters(op, tile.layout);
   // Lanes: every lane ends with the result. The lane whose bit is 0 comes first in both.
   const LinearLayout::Bases &lanes = tile.layout.getBases(1);
@@ -147,17 +260,59 @@ LogicalResult NvptxEmitter::emitReduce(ReduceOp op) {
     for (Value &own : left) {
       Value other = shuffle(own, int64_t(1) << bit);
       if (op.getKind() == ReduceKind::Add) { // commutes
-        own = combine(op, own, other);
+        own = combine(own, other);
         continue;
       }
       Value mine = arith::AndIOp::create(b, loc, lane, makeIndex(int64_t(1) << bit));
       Value isFirst = arith::CmpIOp::create(b, loc, arith::CmpIPredicate::eq, mine, makeIndex(0));
-      own = combine(op, arith::SelectOp::create(b, loc, isFirst, own, other),
+      own = combine(arith::SelectOp::create(b, loc, isFirst, own, other),
                     arith::SelectOp::create(b, loc, isFirst, other, own));
     }
   }
+  reduceWarps(tile, op.getDim(), combine, left);
   set(op, left);
   return success();
+}
+
+/// Warps: every thread writes what its warp has, and reads what those have that differ in the
+/// reduced bits. The tree is that of the lanes: the highest bit first, the warp whose bit is 0
+/// before the other.
+void NvptxEmitter::reduceWarps(const ThreadTile &tile, unsigned dim,
+                               llvm::function_ref<Value(Value, Value)> combine, Values &left) {
+  SmallVector<int64_t> masks; // of the warp number, highest bit first
+  for (auto [bit, basis] : llvm::enumerate(tile.layout.getBases(2)))
+    if (basis[dim] != 0)
+      masks.insert(masks.begin(), int64_t(1) << bit);
+  if (masks.empty())
+    return;
+  Type element = tile.type.getElementType();
+  int64_t all = 0;
+  for (int64_t mask : masks)
+    all |= mask;
+  Value room = getScratch(4 * warpSize * warps * left.size());
+  auto place = [&](Value ofWarp, int64_t index) {
+    Value number = arith::AddIOp::create(
+        b, loc, arith::MulIOp::create(b, loc, ofWarp, makeIndex(warpSize)), lane);
+    return getAddress(room, element,
+                      arith::AddIOp::create(b, loc, number, makeIndex(index * warps * warpSize)));
+  };
+  for (auto [index, value] : llvm::enumerate(left))
+    LLVM::StoreOp::create(b, loc, value, place(warp, index));
+  emitBarrier(); // all warps have written before any reads
+  Value rest = arith::AndIOp::create(b, loc, warp, makeIndex(~all & (warps - 1)));
+  std::function<Value(size_t, int64_t, int64_t)> sum = [&](size_t depth, int64_t bits,
+                                                           int64_t index) -> Value {
+    if (depth < masks.size()) {
+      // The tree combines the highest bit first, so it is the innermost pair.
+      size_t next = masks.size() - 1 - depth;
+      Value first = sum(depth + 1, bits, index);
+      return combine(first, sum(depth + 1, bits | masks[next], index));
+    }
+    Value other = arith::OrIOp::create(b, loc, rest, makeIndex(bits));
+    return LLVM::LoadOp::create(b, loc, element, place(other, index));
+  };
+  for (auto [index, value] : llvm::enumerate(left))
+    value = sum(0, 0, index);
 }
 
 //===----------------------------------------------------------------------------------------------===//
@@ -170,56 +325,5 @@ LogicalResult NvptxEmitter::emitContract(ContractOp op) {
   if (op.getAtom() != Atom::Fma)
     return refuse(op, "'" + stringifyAtom(op.getAtom()) + "' is not implemented");
   emitFma(op);
-  return success();
-}
-
-/// Whether registers and lanes of a tile are those of a fragment; warps may repeat it.
-static bool isFragment(const ThreadTile &tile, const LinearLayout &fragment) {
-  return tile.layout.getBases(0) == fragment.getBases(0) &&
-         tile.layout.getBases(1) == fragment.getBases(1);
-}
-
-LogicalResult NvptxEmitter::emitMma(ContractOp op) {
-  const ThreadTile &a = getThreadTile(op.getA().getType()), &y = getThreadTile(op.getB().getType()),
-                   &sum = getThreadTile(op.getType());
-  if (!a.type.getElementType().isF16())
-    return refuse(op, "expected operands of f16");
-  if (!isFragment(a, ingot::getMmaM16N8K16Fragment(MmaOperand::A)) ||
-      !isFragment(y, ingot::getMmaM16N8K16Fragment(MmaOperand::B)) ||
-      !isFragment(sum, ingot::getMmaM16N8K16Fragment(MmaOperand::Accumulator)))
-    return refuse(op, "expected the fragments of mma.m16n8k16 as layouts");
-  // Each warp multiplies its own fragments.
-  const LinearLayout::Bases &warpsA = a.layout.getBases(2), &warpsB = y.layout.getBases(2),
-                            &warpsSum = sum.layout.getBases(2);
-  auto getBasis = [](const LinearLayout::Bases &bases, size_t bit, unsigned dim) {
-    return bit < bases.size() ? bases[bit][dim] : 0;
-  };
-  for (size_t bit = 0; bit < 5; ++bit)
-    if (getBasis(warpsA, bit, 0) != getBasis(warpsSum, bit, 0) || getBasis(warpsA, bit, 1) != 0 ||
-        getBasis(warpsB, bit, 1) != getBasis(warpsSum, bit, 1) || getBasis(warpsB, bit, 0) != 0)
-      return refuse(op, "expected every warp to hold the operands of its own results");
-
-  Type f32 = b.getF32Type(), pair = VectorType::get(2, b.getF16Type());
-  auto getPairs = [&](const Values &registers) {
-    SmallVector<Value> pairs;
-    for (size_t i = 0; i < registers.size(); i += 2) {
-      Value both = LLVM::PoisonOp::create(b, loc, pair);
-      for (int64_t j : {0, 1})
-        both = LLVM::InsertElementOp::create(b, loc, both, registers[i + j],
-                                             makeInteger(b.getI32Type(), j));
-      pairs.push_back(both);
-    }
-    return pairs;
-  };
-  auto structure =
-      LLVM::LLVMStructType::getLiteral(b.getContext(), SmallVector<Type>(sum.registers, f32));
-  Value product = NVVM::MmaOp::create(
-      b, loc, structure, getPairs(get(op.getA())), getPairs(get(op.getB())),
-      get(op.getAccumulator()), ArrayRef<int64_t>{16, 8, 16}, std::nullopt, std::nullopt,
-      std::nullopt, std::array{NVVM::MMALayout::row, NVVM::MMALayout::col});
-  Values results;
-  for (int64_t i = 0; i < sum.registers; ++i)
-    results.push_back(LLVM::ExtractValueOp::create(b, loc, product, ArrayRef<int64_t>{i}));
-  set(op, results);
   return success();
 }

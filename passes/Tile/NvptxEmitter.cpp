@@ -1,7 +1,8 @@
 //===- NvptxEmitter.cpp - The function of a kernel on a GPU -----------------------------------------===//
 //
-// The frame of the emission. A block of the grid is a block of threads, as many warps as the
-// largest layout of the kernel has; a layout with fewer lanes or warps is repeated over the others.
+// The frame of the emission. A block of the grid is a block of threads, as many as the kernel says
+// (or as its largest layout has); a layout with fewer lanes or warps is repeated over the others.
+// The grid may be larger than this step's counts ask for: blocks beyond do nothing.
 //
 //===----------------------------------------------------------------------------------------------===//
 
@@ -14,6 +15,9 @@
 
 using namespace mlir;
 using namespace ingot::tile;
+
+/// The first chips that start a kernel before its predecessor is complete.
+static constexpr unsigned firstWithDependence = 90;
 
 //===----------------------------------------------------------------------------------------------===//
 // ThreadTile
@@ -109,6 +113,7 @@ Value NvptxEmitter::getCoordinate(const ThreadTile &tile, int64_t index, unsigne
 //===----------------------------------------------------------------------------------------------===//
 
 LogicalResult NvptxEmitter::checkTiles() {
+  int64_t most = 1;
   WalkResult result = kernel.getBody().walk([&](Operation *op) -> WalkResult {
     for (Type type : op->getResultTypes()) {
       if (!isTile(type))
@@ -118,21 +123,61 @@ LogicalResult NvptxEmitter::checkTiles() {
           tile.registers > 256)
         return refuse(op, "expected a tile of at most 256 registers, 32 lanes, 32 warps and one "
                           "block");
-      warps = std::max(warps, tile.warps);
+      most = std::max(most, tile.warps);
     }
     return WalkResult::advance();
   });
-  return failure(result.wasInterrupted());
+  if (result.wasInterrupted())
+    return failure();
+  warps = kernel.getThreads() ? *kernel.getThreads() / warpSize : most;
+  if (most > warps)
+    return refuse(kernel, "it has tiles of " + Twine(most) + " warps and only " + Twine(warps));
+  if (!llvm::isPowerOf2_64(warps))
+    return refuse(kernel, "expected a power of two as the number of warps, got " + Twine(warps));
+  return success();
+}
+
+Value NvptxEmitter::isInGrid() {
+  Value inside;
+  for (unsigned axis = 0; axis < 3; ++axis) {
+    ExtentAttr extent = kernel.getExtent(axis);
+    if (!extent.getCount())
+      continue;
+    // block < ceil(sum / divisor)  <=>  block * divisor < sum
+    Value sum = arith::MulIOp::create(b, loc, counts[unsigned(*extent.getCount())],
+                                      makeIndex(extent.getMultiplier()));
+    sum = arith::AddIOp::create(b, loc, sum, makeIndex(extent.getAddend()));
+    Value first = arith::MulIOp::create(b, loc, blockIds[axis], makeIndex(extent.getDivisor()));
+    Value here = arith::CmpIOp::create(b, loc, arith::CmpIPredicate::ult, first, sum);
+    inside = inside ? Value(arith::AndIOp::create(b, loc, inside, here)) : here;
+  }
+  return inside;
+}
+
+/// Where the kernel stands: counts, blocks, lanes.
+void NvptxEmitter::emitPrologue() {
+  Type i32 = b.getI32Type(), i64 = b.getI64Type(), index = b.getIndexType();
+  auto toIndex = [&](Value number) -> Value {
+    return arith::IndexCastUIOp::create(b, loc, index, number);
+  };
+  Value address = function.getArguments().back();
+  for (auto [i, count] : llvm::enumerate(counts))
+    count = toIndex(LLVM::LoadOp::create(b, loc, i64, getAddress(address, i64, int64_t(i)),
+                                         /*alignment=*/8));
+  blockIds[0] = toIndex(NVVM::BlockIdXOp::create(b, loc, i32));
+  blockIds[1] = toIndex(NVVM::BlockIdYOp::create(b, loc, i32));
+  blockIds[2] = toIndex(NVVM::BlockIdZOp::create(b, loc, i32));
+  Value thread = toIndex(NVVM::ThreadIdXOp::create(b, loc, i32));
+  lane = arith::AndIOp::create(b, loc, thread, makeIndex(warpSize - 1));
+  warp = arith::ShRUIOp::create(b, loc, thread, makeIndex(llvm::Log2_64(warpSize)));
 }
 
 FailureOr<LLVM::LLVMFuncOp> NvptxEmitter::emit() {
   if (failed(checkTiles()))
     return failure();
   b.setInsertionPoint(kernel);
-  Type i32 = b.getI32Type(), i64 = b.getI64Type(), index = b.getIndexType();
-  unsigned views = kernel.getViews().size();
-  SmallVector<Type> arguments(views, LLVM::LLVMPointerType::get(b.getContext(), /*global*/ 1));
-  arguments.append(3, i64);
+  SmallVector<Type> arguments(kernel.getViews().size() + 1,
+                              LLVM::LLVMPointerType::get(b.getContext(), /*global*/ 1));
   function = LLVM::LLVMFuncOp::create(
       b, loc, kernel.getSymName(),
       LLVM::LLVMFunctionType::get(LLVM::LLVMVoidType::get(b.getContext()), arguments));
@@ -140,24 +185,28 @@ FailureOr<LLVM::LLVMFuncOp> NvptxEmitter::emit() {
   function->setAttr(NVVM::NVVMDialect::getReqntidAttrName(),
                     b.getDenseI32ArrayAttr({int32_t(warpSize * warps), 1, 1}));
   b.setInsertionPointToStart(function.addEntryBlock(b));
-  auto toIndex = [&](Value number) -> Value {
-    return arith::IndexCastUIOp::create(b, loc, index, number);
-  };
   for (BlockArgument view : kernel.getViews())
     set(view, function.getArgument(view.getArgNumber()));
-  for (auto [i, count] : llvm::enumerate(counts))
-    count = toIndex(function.getArgument(views + i));
-  blockIds[0] = toIndex(NVVM::BlockIdXOp::create(b, loc, i32));
-  blockIds[1] = toIndex(NVVM::BlockIdYOp::create(b, loc, i32));
-  blockIds[2] = toIndex(NVVM::BlockIdZOp::create(b, loc, i32));
-  Value thread = toIndex(NVVM::ThreadIdXOp::create(b, loc, i32));
-  lane = arith::AndIOp::create(b, loc, thread, makeIndex(warpSize - 1));
-  warp = arith::ShRUIOp::create(b, loc, thread, makeIndex(5));
-  LogicalResult emitted = emitBlock(kernel.getBody().front());
-  LLVM::ReturnOp::create(b, loc, ValueRange());
-  if (succeeded(emitted))
+  emitPrologue();
+  bool awaits =
+      !kernel.getBody().getOps<AwaitLaunchesOp>().empty() && capability >= firstWithDependence;
+  if (awaits) // the next kernel may take what room is left on the chip
+    NVVM::GriddepcontrolOp::create(b, loc, NVVM::GridDepActionKind::launch_dependents);
+  Operation *end = LLVM::ReturnOp::create(b, loc, ValueRange());
+  b.setInsertionPoint(end);
+  if (Value inside = isInGrid()) {
+    auto branch = scf::IfOp::create(b, loc, inside, /*withElseRegion=*/awaits);
+    if (awaits) { // a block that does nothing must not end before the predecessor either
+      b.setInsertionPointToStart(branch.elseBlock());
+      NVVM::GriddepcontrolOp::create(b, loc, NVVM::GridDepActionKind::wait);
+    }
+    b.setInsertionPointToStart(branch.thenBlock());
+  }
+  if (succeeded(emitBlock(kernel.getBody().front())))
     return function;
   function.erase();
+  if (scratch)
+    scratch.erase();
   return failure();
 }
 
@@ -179,9 +228,23 @@ LogicalResult NvptxEmitter::emitOp(Operation &op) {
       })
       .Case([&](LoadOp op) { return emitLoad(op); })
       .Case([&](StoreOp op) { return emitStore(op); })
+      .Case([&](GatherOp op) { return emitGather(op); })
+      .Case([&](ScatterOp op) { return emitScatter(op); })
       .Case([&](ReadOp op) { return emitRead(op); })
       .Case([&](WriteOp op) { return emitWrite(op); })
       .Case([&](DecodeOp op) { return emitDecode(op); })
+      .Case([&](AllocOp op) { return emitAlloc(op); })
+      .Case([&](BarrierOp) {
+        emitBarrier();
+        return success();
+      })
+      .Case([&](AwaitLaunchesOp op) -> LogicalResult {
+        if (op->getParentOp() != kernel)
+          return refuse(op, "expected it outside of control flow");
+        if (capability >= firstWithDependence)
+          NVVM::GriddepcontrolOp::create(b, loc, NVVM::GridDepActionKind::wait);
+        return success();
+      })
       .Case([&](ReduceOp op) { return emitReduce(op); })
       .Case([&](IotaOp op) { return emitIota(op); })
       .Case([&](ContractOp op) { return emitContract(op); })
@@ -191,7 +254,10 @@ LogicalResult NvptxEmitter::emitOp(Operation &op) {
         set(op, Values(getThreadTile(op.getType()).registers, getScalar(op.getValue())));
         return success();
       })
-      .Case([&](ConvertLayoutOp op) { return rearrange(op, [](Coordinates at) { return at; }); })
+      .Case([&](ConvertLayoutOp op) {
+        return movesBetweenWarps(op) ? moveThroughShared(op)
+                                     : rearrange(op, [](Coordinates at) { return at; });
+      })
       .Case([&](BroadcastOp op) {
         return rearrange(op, [&](Coordinates at) {
           for (auto [coordinate, size] : llvm::zip_equal(at, op.getValue().getType().getShape()))
@@ -207,7 +273,7 @@ LogicalResult NvptxEmitter::emitOp(Operation &op) {
       })
       .Default([&](Operation *op) -> LogicalResult {
         if (isa<TileDialect>(op->getDialect()))
-          return refuse(op, "shared memory and asynchronous copies are not implemented");
+          return refuse(op, "asynchronous copies are not implemented");
         if (llvm::any_of(op->getOperandTypes(), isTile) ||
             llvm::any_of(op->getResultTypes(), isTile))
           return emitElementwise(*op);

@@ -26,12 +26,14 @@ def SelectKernels : Pass<"ingot-select-kernels", "::mlir::ModuleOp"> {
     ```
 
     Assumes that the fuse stage is complete: every transformer op with a cost stands in a region. A region whose family
-    does not support it is an error with the reason. Does nothing in a module without regions. Linear in the number of
+    does not support it is an error with the reason. Schedules and packings are those of the kind of machine that `target` names;
+    kernels for GPUs say how many threads a block has. Does nothing in a module without regions. Linear in the number of
     regions; bodies are compared as text.
   }];
   let options = [
     Option<"maxContext", "max-context", "int64_t", /*default=*/"2048", "Most tokens of one sequence">,
     Option<"maxSequences", "max-sequences", "int64_t", /*default=*/"1", "Most sequences of one step">,
+    Option<"target", "target", "std::string", /*default=*/"\"cpu\"", "Kind of machine: cpu or cuda">,
   ];
   let dependentDialects = ["::ingot::tile::TileDialect", "::mlir::arith::ArithDialect", "::mlir::scf::SCFDialect",
                            "::mlir::math::MathDialect"];
@@ -86,27 +88,30 @@ def LowerTileToCpu : Pass<"ingot-lower-tile-to-cpu", "::mlir::ModuleOp"> {
 def LowerTileToNvptx : Pass<"ingot-lower-tile-to-nvptx", "::mlir::ModuleOp"> {
   let summary = "Replace tile kernels by functions of a GPU's threads";
   let description = [{
-    Every `tile.kernel` becomes an `llvm.func` with `nvvm.kernel`: one pointer to global memory for each view, then the
-    counts (tokens, outputs, sequences) as i64. A block of the grid is a block of threads, `nvvm.reqntid` says how
-    many: 32 for each warp of the largest layout. A tile becomes the registers that one thread holds of it, a scalar
-    each; layouts with fewer lanes or warps are repeated over the others. Loads and stores of registers that lie side by
-    side move up to 16 bytes, reductions over lanes and exchanges are butterfly shuffles, `fma` contractions are
-    per thread, `mma_m16n8k16` is `nvvm.mma.sync`. What remains are ops of `llvm` and `nvvm` alone.
+    Every `tile.kernel` becomes an `llvm.func` with `nvvm.kernel`: one pointer to global memory for each view, then one to
+    the counts (tokens, outputs, sequences; i64). A block of the grid is a block of threads, `nvvm.reqntid` says how many:
+    those that the kernel names, or 32 for each warp of its largest layout. Blocks beyond the grid of the counts do nothing. A tile
+    becomes the registers that one thread holds of it, a scalar each; layouts with fewer lanes or warps are repeated over the
+    others. Loads and stores of registers that lie side by side move up to 16 bytes, moves between lanes are shuffles, between
+    warps they go through shared memory, `fma` contractions are per thread, `mma_m16n8k16` is `nvvm.mma.sync`. `tile.await_launches`
+    is `griddepcontrol.wait` where the chip has it; such a kernel lets its successor start at once. What remains are ops of `llvm`
+    and `nvvm` alone.
 
     ```mlir
     tile.kernel @Copy(%a: !tile.view<[tokens, 32], f32>, %b: !tile.view<[tokens, 32], f32>) grid [tokens] { ... }
     // becomes
-    llvm.func @Copy(%a: !llvm.ptr<1>, %b: !llvm.ptr<1>, %tokens: i64, %outputs: i64, %sequences: i64)
+    llvm.func @Copy(%a: !llvm.ptr<1>, %b: !llvm.ptr<1>, %counts: !llvm.ptr<1>)
         attributes {nvvm.kernel, nvvm.reqntid = array<i32: 32, 1, 1>} { ... }
     ```
 
-    Assumes that kernels verify and that views start at multiples of 16 bytes. Refused with an error: shared memory and
-    asynchronous copies, reductions over warps, moves between lanes other than a constant exclusive or, constants with
-    several values, layouts with more than 256 registers, 32 lanes or 32 warps, decoding of float formats and of q3_k.
+    Assumes that kernels verify and that views start at multiples of 16 bytes. Refused with an error: asynchronous copies,
+    moves between warps other than conversions of layouts and reductions, constants with several values, layouts with more than
+    256 registers, 32 lanes or 32 warps, decoding of float formats and of interleaved q3_k.
     Does nothing in a module without kernels. Linear in the number of registers of all tiles.
   }];
   let dependentDialects = ["::mlir::arith::ArithDialect", "::mlir::scf::SCFDialect", "::mlir::math::MathDialect",
                            "::mlir::LLVM::LLVMDialect", "::mlir::NVVM::NVVMDialect", "::mlir::cf::ControlFlowDialect"];
+  let options = [Option<"capability", "capability", "unsigned", /*default=*/"80", "Of the chip, times 10">];
   let statistics = [Statistic<"kernels", "kernels", "Kernels that were lowered">];
 }
 

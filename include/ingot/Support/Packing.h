@@ -39,6 +39,18 @@
 // Load 2 R bytes as x; the register (x, x >> 4) has column 4 q + j of row r in bit q of byte 4 r +
 // j.
 //
+// GPUs read in another order, *planar*: 16 bytes that follow each other belong to one row, so that
+// a lane which holds a whole group of one row loads it at once and its neighbours load what comes
+// next. Within a row group each plane is R rows of groups, then come R rows of scales, each
+// followed by its minimum:
+//
+//     byte = plane.offset + (r * groups + group) * plane.bytes + ...    plane.bytes = G * b / 8
+//
+// and a group is words of 32 bits (of 16 where it has no more). Neighbouring columns stand half a
+// word apart, so that one mask takes a pair of codes as a pair of 16-bit numbers: code i of the n
+// of a word starts at bit ((i / 2) + (i % 2) * n / 2) * b. Four bits: columns 0, 2, 4, 6, 1, 3, 5,
+// 7 from the lowest bits up. Floats are not planar: the order of the file is what a GPU wants.
+//
 // Around the records: the records of one row group follow each other along k, row groups follow
 // each other. The last row group is padded with codes, scales and minimums of zero. Scales and
 // minimums are f16 where a block has one scale, f32 where the format has two levels (the product is
@@ -58,11 +70,17 @@
 
 namespace ingot {
 
+/// How the rows of a row group share its bytes.
+enum class PackedOrder {
+  Interleaved, ///< records of R rows x G columns
+  Planar,      ///< for each plane the groups of a row side by side
+};
+
 /// One plane of a group record.
 struct PackedPlane {
   unsigned bits;   ///< of each code (32 or 16: a float)
-  uint64_t offset; ///< of the plane in the record
-  uint64_t bytes;  ///< of the plane in one record
+  uint64_t offset; ///< of the plane in the record; planar: in the row group
+  uint64_t bytes;  ///< of the plane in one record; planar: of one group of one row
   /// A one-bit plane with 16 columns, which holds half a code register (see above).
   bool isHalfRegister;
 };
@@ -79,11 +97,12 @@ struct PackedLayout {
   int64_t rows, columns;
   int64_t interleave;   ///< R: rows of a row group
   int64_t groupColumns; ///< G: columns of a group record; 1 for floats
+  PackedOrder order;
   llvm::SmallVector<PackedPlane, 2> planes;
   unsigned scaleBits;     ///< 16, 32, or 0 for floats; minimums have the same type
-  uint64_t scaleOffset;   ///< of the R scales in a record
+  uint64_t scaleOffset;   ///< of the R scales in a record; planar: of the first in the row group
   uint64_t minimumOffset; ///< of the R minimums; meaningful where `format->hasMinimum`
-  uint64_t groupBytes;    ///< of one record: the stride between records along k
+  uint64_t groupBytes; ///< of one record: the stride between records along k; planar: of one row's
   int64_t groupsPerRow;
   uint64_t rowGroupBytes; ///< the stride between row groups
   int64_t rowGroups;
@@ -91,13 +110,23 @@ struct PackedLayout {
 
   /// `interleave` must be a power of two from 2 to 64, `columns` a multiple of the format's block.
   static llvm::Expected<PackedLayout> get(const NumericFormat &format, int64_t rows,
-                                          int64_t columns, int64_t interleave = 8);
+                                          int64_t columns, int64_t interleave = 8,
+                                          PackedOrder order = PackedOrder::Interleaved);
 
   uint64_t recordOffset(int64_t rowGroup, int64_t group) const {
     return rowGroup * rowGroupBytes + group * groupBytes;
   }
   PackedAddress address(unsigned plane, int64_t row, int64_t column) const;
+  /// The first byte of the scale of a row's group; its minimum is `getMinimumDistance()` further.
+  uint64_t scaleAddress(int64_t row, int64_t group) const;
+  uint64_t getMinimumDistance() const { return minimumOffset - scaleOffset; }
+  /// Planar: bytes from one group's scale to the next one's.
+  uint64_t getScaleStride() const { return scaleBits / 8 * (format->hasMinimum ? 2 : 1); }
 };
+
+/// The place of a column's code in a plane of a planar group: byte from the group's first, and
+/// shift.
+PackedAddress getPlanarAddress(const PackedPlane &plane, unsigned columnInGroup);
 
 /// Packs up to R source rows (one row group; fewer in the last) from the format's stored bytes into
 /// `layout.rowGroupBytes` bytes.
@@ -112,6 +141,10 @@ using PackedSink = llvm::function_ref<llvm::Error(llvm::ArrayRef<uint8_t> rowGro
 
 /// Repacks a whole weight, one row group in memory at a time.
 llvm::Error packRows(const PackedLayout &layout, RowReader read, PackedSink write);
+
+/// The scale and the minimum (0 where none) of a row's group.
+std::pair<float, float> unpackScale(const PackedLayout &layout, llvm::ArrayRef<uint8_t> packed,
+                                    int64_t row, int64_t group);
 
 /// The code of one weight, as stored. Integer formats only.
 uint8_t unpackCode(const PackedLayout &layout, llvm::ArrayRef<uint8_t> packed, int64_t row,

@@ -8,6 +8,7 @@
 #include "ingot/Target/Nvptx.h"
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 #include "mlir/Dialect/LLVMIR/NVVMDialect.h"
+#include "llvm/ADT/StringExtras.h"
 
 using namespace mlir;
 using namespace ingot;
@@ -25,6 +26,15 @@ const NvptxChip *NvptxChip::lookup(llvm::StringRef name) {
   return found == std::end(chips) ? nullptr : found;
 }
 
+llvm::Expected<const NvptxChip *> NvptxChip::parseTarget(llvm::StringRef text) {
+  llvm::StringRef name = text;
+  if (const NvptxChip *chip = name.consume_front("cuda:") ? lookup(name) : nullptr)
+    return chip;
+  auto names = llvm::map_range(chips, [](const NvptxChip &chip) { return chip.getTargetName(); });
+  return llvm::createStringError("target '" + text + "' names no known NVIDIA chip; known are " +
+                                 llvm::join(names, ", "));
+}
+
 namespace {
 struct Instruction {
   llvm::StringRef name; ///< of the op
@@ -34,6 +44,8 @@ struct Instruction {
 } // namespace
 
 static constexpr Instruction instructions[] = {
+    {"nvvm.barrier0", 20, false},
+    {"nvvm.griddepcontrol", 90, false},
     {"nvvm.mma.sync", 80, false},
     {"nvvm.read.ptx.sreg.ctaid.x", 20, false},
     {"nvvm.read.ptx.sreg.ctaid.y", 20, false},

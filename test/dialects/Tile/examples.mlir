@@ -167,3 +167,21 @@ tile.kernel @Steps(%a: !tile.view<[64], f32>) grid [] {
   tile.release %ring[%u]
   tile.return
 }
+
+// -----
+
+#l = #tile.layout<register = [[1, 0], [2, 0]], lane = [[4, 0], [8, 0], [0, 1], [0, 2], [0, 4]]>
+#n = #tile.layout<lane = [[0, 0], [0, 0], [0, 1], [0, 2], [0, 4]]>
+#m = #tile.layout<register = [[1, 0], [2, 0]], lane = [[4, 0], [8, 0], [0, 0], [0, 0], [0, 0]]>
+tile.kernel @Indexed(%table: !tile.view<[1024, 64], f32>, %keys: !tile.view<[64, 3, 32, 64], f16>) grid [1] {
+  %c0 = arith.constant 0 : index
+  %positions = tile.iota dim 1 : tensor<1x8xi32, #n>
+  %pairs = tile.iota dim 0 : tensor<16x1xi32, #m>
+  %c = tile.gather %table[%c0, %c0] by %positions, %pairs [0, 1]
+      : !tile.view<[1024, 64], f32>, tensor<1x8xi32, #n>, tensor<16x1xi32, #m> -> tensor<16x8xf32, #l>
+  %k = arith.truncf %c : tensor<16x8xf32, #l> to tensor<16x8xf16, #l>
+  %m = arith.cmpi slt, %positions, %positions : tensor<1x8xi32, #n>
+  tile.scatter %k, %keys[%c0, %c0, %c0, %c0] by %positions, %positions, %pairs [0, 2, 3] where %m : tensor<1x8xi1, #n>
+      : tensor<16x8xf16, #l>, !tile.view<[64, 3, 32, 64], f16>, tensor<1x8xi32, #n>, tensor<1x8xi32, #n>, tensor<16x1xi32, #m>
+  tile.return
+}

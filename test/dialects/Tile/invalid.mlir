@@ -233,3 +233,9 @@ func.func @f(%x: tensor<4xf32>) {
 tile.kernel @k() grid [1] threads 2048 {
   tile.return
 }
+
+// -----
+
+// packed (C3) planes of codes
+// expected-error @+1 {{expected a planar packing to be of integers, got 'f16'}}
+func.func @f(%x: !tile.view<[8, 32], #tile.packed<f16, rows = 8, planar>>) { return }

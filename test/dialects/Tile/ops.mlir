@@ -130,3 +130,38 @@ func.func @launch(%x: tensor<?x576xf32>) -> tensor<?x1xf32> {
 tile.kernel @Threads() grid [tokens] threads 128 family "Any" {
   tile.return
 }
+
+#planar = #tile.layout<register = [[0, 1], [0, 2], [0, 4], [0, 8]], lane = [[0, 16], [0, 32], [1, 0], [2, 0], [4, 0]]>
+#ofGroups = #tile.layout<lane = [[0, 0], [0, 1], [1, 0], [2, 0], [4, 0]]>
+#square = #tile.layout<register = [[1, 0], [2, 0]], lane = [[4, 0], [0, 1], [0, 2], [0, 4]]>
+#alongColumns = #tile.layout<lane = [[0, 0], [0, 1], [0, 2], [0, 4]]>
+#alongRows = #tile.layout<register = [[1, 0], [2, 0]], lane = [[4, 0], [0, 0], [0, 0], [0, 0]]>
+#batchA = #tile.layout<register = [[0, 0, 1], [0, 8, 0], [0, 0, 8]], lane = [[0, 0, 2], [0, 0, 4], [0, 1, 0], [0, 2, 0], [0, 4, 0]], warp = [[1, 0, 0]]>
+#batchB = #tile.layout<register = [[0, 1, 0], [0, 8, 0]], lane = [[0, 2, 0], [0, 4, 0], [0, 0, 1], [0, 0, 2], [0, 0, 4]], warp = [[1, 0, 0]]>
+#batchY = #tile.layout<register = [[0, 0, 1], [0, 8, 0]], lane = [[0, 0, 2], [0, 0, 4], [0, 1, 0], [0, 2, 0], [0, 4, 0]], warp = [[1, 0, 0]]>
+
+// CHECK-LABEL: tile.kernel @Indexed
+// CHECK-SAME: #tile.packed<q4_1, rows = 8, planar>
+tile.kernel @Indexed(%w: !tile.view<[64, 64], #tile.packed<q4_1, rows = 8, planar>>, %t: !tile.view<[4, 100], f32>) grid [tokens] {
+  %c0 = arith.constant 0 : index
+  // CHECK: tile.await_launches
+  tile.await_launches
+  // CHECK: tile.decode %{{.*}}[%{{.*}}, %{{.*}}] masked
+  %c, %s, %m = tile.decode %w[%c0, %c0] masked : !tile.view<[64, 64], #tile.packed<q4_1, rows = 8, planar>>
+      -> tensor<8x64xf16, #planar>, tensor<8x2xf32, #ofGroups>, tensor<8x2xf32, #ofGroups>
+  %i = tile.iota dim 1 : tensor<1x8xi32, #alongColumns>
+  %j = tile.iota dim 0 : tensor<8x1xi32, #alongRows>
+  %where = arith.cmpi slt, %i, %i : tensor<1x8xi32, #alongColumns>
+  // CHECK: tile.gather %{{.*}}[%{{.*}}, %{{.*}}] by %{{.*}}, %{{.*}} [0, 1] : !tile.view
+  %g = tile.gather %t[%c0, %c0] by %j, %i [0, 1] : !tile.view<[4, 100], f32>, tensor<8x1xi32, #alongRows>, tensor<1x8xi32, #alongColumns>
+      -> tensor<8x8xf32, #square>
+  // CHECK: tile.scatter %{{.*}}, %{{.*}}[%{{.*}}, %{{.*}}] by %{{.*}} [1] where %{{.*}} : tensor<1x8xi1
+  tile.scatter %g, %t[%c0, %c0] by %i [1] where %where : tensor<1x8xi1, #alongColumns> : tensor<8x8xf32, #square>,
+      !tile.view<[4, 100], f32>, tensor<1x8xi32, #alongColumns>
+  %a = arith.constant dense<1.0> : tensor<2x16x16xf16, #batchA>
+  %b = arith.constant dense<1.0> : tensor<2x16x8xf16, #batchB>
+  %y = arith.constant dense<1.0> : tensor<2x16x8xf32, #batchY>
+  // CHECK: tile.contract mma_m16n8k16
+  %z = tile.contract mma_m16n8k16 %a, %b, %y : tensor<2x16x16xf16, #batchA>, tensor<2x16x8xf16, #batchB>, tensor<2x16x8xf32, #batchY>
+  tile.return
+}

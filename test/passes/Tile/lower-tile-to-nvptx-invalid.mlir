@@ -1,8 +1,41 @@
 // RUN: ingot-opt %s --ingot-lower-tile-to-nvptx --split-input-file --verify-diagnostics
 
 tile.kernel @Shared() grid [] {
-  // expected-error @+1 {{cannot be lowered to NVPTX: shared memory and asynchronous copies are not implemented}}
+  // expected-error @+1 {{cannot be lowered to NVPTX: its shared memory of 65536 bytes exceeds 49152}}
+  %s = tile.alloc : !tile.view<[64, 256], f32, shared>
+  tile.return
+}
+
+// -----
+
+tile.kernel @Copy(%a: !tile.view<[tokens, 576], f16>) grid [] {
+  %c0 = arith.constant 0 : index
   %s = tile.alloc : !tile.view<[64, 64], f16, shared>
+  // expected-error @+1 {{cannot be lowered to NVPTX: asynchronous copies are not implemented}}
+  %t = tile.copy_async %a[%c0, %c0] to %s[%c0, %c0] [64, 64] : !tile.view<[tokens, 576], f16> to !tile.view<[64, 64], f16, shared>
+  tile.return
+}
+
+// -----
+
+tile.kernel @Branch() grid [] {
+  %true = arith.constant true
+  scf.if %true {
+    // expected-error @+1 {{cannot be lowered to NVPTX: expected it outside of control flow}}
+    tile.await_launches
+  }
+  tile.return
+}
+
+// -----
+
+#c = #tile.layout<register = [[0, 1], [0, 2], [0, 4]], lane = [[0, 8], [0, 16]]>
+#s = #tile.layout<lane = [[0, 0], [0, 0]]>
+tile.kernel @Words(%w: !tile.view<[64, 64], #tile.packed<q5_1, rows = 8, planar>>) grid [] {
+  %c0 = arith.constant 0 : index
+  // expected-error @+1 {{cannot be lowered to NVPTX: a lane has 8 columns of 1 bits, which is no whole word}}
+  %c, %s, %m = tile.decode %w[%c0, %c0] : !tile.view<[64, 64], #tile.packed<q5_1, rows = 8, planar>>
+      -> tensor<1x32xi8, #c>, tensor<1x1xf32, #s>, tensor<1x1xf32, #s>
   tile.return
 }
 
@@ -37,11 +70,10 @@ tile.kernel @Lanes() grid [] {
 
 // -----
 
-#l = #tile.layout<warp = [[0, 1]]>
-tile.kernel @Warps() grid [] {
-  %x = arith.constant dense<1.0> : tensor<1x2xf32, #l>
-  // expected-error @+1 {{it reduces over warps}}
-  %y = tile.reduce add %x dim 1 : tensor<1x2xf32, #l> -> tensor<1x1xf32, #tile.layout<warp = [[0, 0]]>>
+#l = #tile.layout<warp = [[0, 1], [0, 2]]>
+// expected-error @+1 {{cannot be lowered to NVPTX: it has tiles of 4 warps and only 2}}
+tile.kernel @Warps() grid [] threads 64 {
+  %x = arith.constant dense<1.0> : tensor<1x4xf32, #l>
   tile.return
 }
 

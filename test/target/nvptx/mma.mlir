@@ -47,7 +47,8 @@ tile.kernel @Mma(%a: !tile.view<[128, 256], f16>, %b: !tile.view<[256, 64], f16,
 // CHECK: .reqntid 128
 // CHECK: setp
 // CHECK: mma.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32
-// CHECK: st.global.b32
+// CHECK: bra
+// CHECK: st.global.v2.b32
 tile.kernel @MmaWarps(%a: !tile.view<[tokens, 256], f16>, %b: !tile.view<[256, 64], f16, strides = [1, 256]>,
                       %y: !tile.view<[tokens, 64], f32>) grid [tokens ceildiv 64, 8] {
   %bx = tile.block_id x

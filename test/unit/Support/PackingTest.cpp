@@ -24,8 +24,9 @@ struct Weight {
   uint64_t rowBytes;
   std::vector<uint8_t> source, packed;
 
-  Weight(const NumericFormat &format, int64_t rows, int64_t columns, int64_t interleave = 8)
-      : layout(cantFail(PackedLayout::get(format, rows, columns, interleave))),
+  Weight(const NumericFormat &format, int64_t rows, int64_t columns, int64_t interleave = 8,
+         PackedOrder order = PackedOrder::Interleaved)
+      : layout(cantFail(PackedLayout::get(format, rows, columns, interleave, order))),
         rowBytes(*format.bytesForRow(columns)), source(makeRandomBytes(rows * rowBytes, rows)) {
     cantFail(packRows(
         layout,
@@ -69,6 +70,55 @@ TEST(Packing, KeepsEveryValue) {
           expectSameBits(unpackValue(weight.layout, weight.packed, row, column), values[column]);
       }
     }
+}
+
+// The same in the order of GPUs.
+TEST(Packing, KeepsEveryValueInPlanes) {
+  for (const NumericFormat &format : NumericFormat::all()) {
+    if (format.isFloat())
+      continue;
+    SCOPED_TRACE(format.name.str());
+    Weight weight(format, 21, 512, 8, PackedOrder::Planar);
+    ASSERT_EQ(weight.packed.size(), weight.layout.bytes);
+    for (int64_t row = 0; row < 21; ++row) {
+      std::vector<float> values = weight.decode(row);
+      for (int64_t column = 0; column < 512; ++column)
+        expectSameBits(unpackValue(weight.layout, weight.packed, row, column), values[column]);
+    }
+  }
+}
+
+// Planes, scales and minimums of a planar row group share no bit and leave none; row groups and
+// planes start where 16 bytes can be loaded, and neighbouring columns are 16 bits apart in a word.
+TEST(Packing, PlanesAreWordsOfPairs) {
+  for (const NumericFormat &format : NumericFormat::all()) {
+    if (format.isFloat())
+      continue;
+    SCOPED_TRACE(format.name.str());
+    PackedLayout layout =
+        cantFail(PackedLayout::get(format, 8, 3 * format.blockElements, 8, PackedOrder::Planar));
+    EXPECT_EQ(layout.rowGroupBytes % 16, 0u);
+    std::vector<unsigned> uses(layout.bytes * 8);
+    for (unsigned plane = 0; plane < layout.planes.size(); ++plane) {
+      EXPECT_EQ(layout.planes[plane].offset % 16, 0u);
+      unsigned bits = layout.planes[plane].bits;
+      for (int64_t row = 0; row < 8; ++row)
+        for (int64_t column = 0; column < layout.columns; ++column) {
+          PackedAddress place = layout.address(plane, row, column);
+          for (unsigned bit = 0; bit < bits; ++bit)
+            ++uses.at(place.byte * 8 + place.shift + bit);
+          PackedAddress even = layout.address(plane, row, column & ~int64_t(1));
+          unsigned half = std::min<unsigned>(16, layout.planes[plane].bytes * 4);
+          if (column % 2)
+            EXPECT_EQ(place.byte * 8 + place.shift, even.byte * 8 + even.shift + half);
+        }
+    }
+    for (int64_t row = 0; row < 8; ++row)
+      for (int64_t group = 0; group < layout.groupsPerRow; ++group)
+        for (unsigned bit = 0; bit < layout.getScaleStride() * 8; ++bit)
+          ++uses.at(layout.scaleAddress(row, group) * 8 + bit);
+    EXPECT_TRUE(llvm::all_of(uses, [](unsigned count) { return count == 1; }));
+  }
 }
 
 // The addresses of codes, scales and minimums cover a record exactly: no bit twice, none unused.
@@ -184,4 +234,6 @@ TEST(Packing, RefusesWhatDoesNotFit) {
   EXPECT_EQ(message(PackedLayout::get(f32, int64_t(1) << 40, int64_t(1) << 40)),
             "a weight of 1099511627776 x 1099511627776 packed as f32 exceeds 2^63 bytes");
   EXPECT_EQ(message(PackedLayout::get(f32, 8, 576)), "");
+  EXPECT_EQ(message(PackedLayout::get(f32, 8, 576, 8, PackedOrder::Planar)),
+            "a weight of f32 has no planes: its packing cannot be planar");
 }
