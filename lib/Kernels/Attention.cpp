@@ -16,6 +16,7 @@
 
 #include "Common.h"
 #include "Families.h"
+#include "GpuCache.h"
 
 using namespace mlir;
 using namespace ingot;
@@ -154,6 +155,8 @@ Emission emit(const Request &request, OpBuilder &builder, OpBuilder &kernelBuild
   transformer::ComputeOp compute = request.compute;
   auto op = findOp<transformer::CachedAttentionOp>(compute);
   auto cache = op.getCache().getType();
+  if (isGpuCache(request.machine, cache))
+    return emitGpuAttention(request, builder, kernelBuilder);
   auto query = cast<RankedTensorType>(op.getQuery().getType());
   MLIRContext *context = builder.getContext();
   Type queryView = rowsView(query, request.rows);

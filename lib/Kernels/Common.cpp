@@ -88,8 +88,8 @@ tile::ViewType kernels::columnView(transformer::WeightType type) {
 
 Value kernels::loadColumn(TileBuilder &b, Value view, Value row, RankedTensorType type,
                           bool masked) {
-  auto stored =
-      tileType({type.getDimSize(0), 1}, cast<tile::ViewType>(view.getType()).getElementType(), 0);
+  auto stored = tile::withElement(tile::getReducedType(type, 1),
+                                  cast<tile::ViewType>(view.getType()).getElementType());
   return b.broadcast(b.toF32(b.load(view, {row, b.index(0)}, stored, masked)), type);
 }
 
@@ -182,6 +182,23 @@ Value kernels::ropeTable(const Request &request, OpBuilder &builder, transformer
 tile::ViewType kernels::ropeTableView(MLIRContext *context, int64_t contextTokens, int64_t dim) {
   return tile::ViewType::get(context, {dim, 1, contextTokens}, Float32Type::get(context),
                              {1, 1, dim});
+}
+
+RankedTensorType kernels::rowTile(const Request &request, Type element, int64_t columns) {
+  constexpr int64_t cpuColumns = 32, side = 4, lanes = 32, mostWarps = 8, mostRegisters = 32;
+  if (request.machine == Machine::Cpu)
+    return tileType({1, cpuColumns}, element, 1);
+  using Part = Spread::Part;
+  int64_t warps = 1, registers = side, width = llvm::PowerOf2Ceil(columns);
+  while (warps < mostWarps && registers * lanes * warps < width)
+    warps *= 2;
+  while (registers < mostRegisters && registers * lanes * warps < width)
+    registers *= 2;
+  return spreadTile({1, registers * lanes * warps}, element,
+                    {{Part::Register, 1, side},
+                     {Part::Lane, 1, lanes},
+                     {Part::Warp, 1, warps},
+                     {Part::Register, 1, registers / side}});
 }
 
 TokenPlace kernels::readPlace(TileBuilder &b, ValueRange batch, Value token, int64_t pageTokens) {

@@ -85,6 +85,10 @@ mlir::Value ropeTable(const Request &request, mlir::OpBuilder &builder, transfor
 /// View of that table as [dim, 1, position]: dim/2 cosines, then dim/2 sines, of a position.
 tile::ViewType ropeTableView(mlir::MLIRContext *context, int64_t contextTokens, int64_t dim);
 
+/// The tile with which a kernel of one block a row walks its columns: 32 columns on a CPU, on a GPU
+/// as many as a block of threads holds well, perhaps all; the last step may need a mask.
+mlir::RankedTensorType rowTile(const Request &request, mlir::Type element, int64_t columns);
+
 /// Where a token goes in the cache: its position, its slot in the page, and the page.
 struct TokenPlace {
   mlir::Value position, slot, page;

@@ -8,6 +8,7 @@
 //===----------------------------------------------------------------------------------------------===//
 
 #include "Families.h"
+#include "GpuCache.h"
 #include "Heads.h"
 #include "ingot/Kernels/ElementwiseOps.h"
 #include "mlir/IR/Matchers.h"
@@ -199,7 +200,7 @@ Emission emitAppendCache(const Request &request, OpBuilder &builder, OpBuilder &
   Type rows = transposedView(builder.getF32Type(), cache.getHeads() * dim, request.rows);
   SmallVector<Type> views{rows, rows};
   llvm::append_range(views, batchViews(context, pagesPerSequence(request, cache)));
-  llvm::append_range(views, cacheViews(cache, request.cachePages));
+  llvm::append_range(views, cacheViewsFor(request, cache));
   auto kernel = beginKernel(kernelBuilder, request, views,
                             {tile::ExtentAttr::get(context, request.rows),
                              tile::ExtentAttr::get(context, cache.getHeads())});
@@ -207,9 +208,10 @@ Emission emitAppendCache(const Request &request, OpBuilder &builder, OpBuilder &
   TileBuilder b(kernelBuilder, compute.getLoc());
   Value token = b.blockId(tile::Axis::X), head = b.blockId(tile::Axis::Y);
   TokenPlace place = readPlace(b, args.slice(2, 3), token, cache.getPage());
+  bool isGpu = isGpuCache(request.machine, cache);
   for (auto [kind, number] : {std::pair(HeadKind::Key, 0), std::pair(HeadKind::Value, 1)})
-    emitHead(b, {args[number], token}, {kind, args[5 + number], head, dim, {}, place}, std::nullopt,
-             b.mul(head, dim));
+    emitHead(b, {args[number], token}, {kind, args[5 + number], head, dim, {}, place, isGpu},
+             std::nullopt, b.mul(head, dim));
   tile::ReturnOp::create(kernelBuilder, compute.getLoc());
 
   Emission emission{kernel};

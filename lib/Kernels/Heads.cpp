@@ -38,10 +38,17 @@ static void writeChannels(TileBuilder &b, const HeadOutput &output, Value channe
     return b.store(x, output.view, {b.add(b.mul(output.head, output.dim), channel), output.token});
   const TokenPlace &place = output.place;
   Value stored = b.fromF32(x, cast<tile::ViewType>(output.view.getType()).getElementType());
-  if (output.kind == HeadKind::Key)
-    return b.store(stored, output.view, {place.page, output.head, channel, place.slot});
-  Value across = tile::TransposeOp::create(b.builder, b.loc, stored, ArrayRef<int64_t>{1, 0});
-  b.store(across, output.view, {place.page, output.head, place.slot, channel});
+  // Channels lie side by side in the values of a CPU and in the keys of a GPU.
+  bool isAcross = (output.kind == HeadKind::Value) != output.isGpuCache;
+  if (isAcross)
+    stored = tile::TransposeOp::create(b.builder, b.loc, stored, ArrayRef<int64_t>{1, 0});
+  Value first = place.page, second = output.head;
+  if (output.isGpuCache)
+    std::swap(first, second);
+  if (isAcross)
+    b.store(stored, output.view, {first, second, place.slot, channel});
+  else
+    b.store(stored, output.view, {first, second, channel, place.slot});
 }
 
 Value kernels::emitHeadNorm(TileBuilder &b, const HeadInput &input, Value row, int64_t dim,

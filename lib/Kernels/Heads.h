@@ -37,8 +37,9 @@ struct HeadOutput {
   HeadKind kind;
   mlir::Value view, head;
   int64_t dim;
-  mlir::Value token = {}; ///< Query: `view` is [heads * dim, tokens]
-  TokenPlace place = {};  ///< Key, Value: `view` is a layer of the cache
+  mlir::Value token = {};  ///< Query: `view` is [heads * dim, tokens]
+  TokenPlace place = {};   ///< Key, Value: `view` is a layer of the cache
+  bool isGpuCache = false; ///< its layout is that of GPUs (GpuCache.h)
 };
 
 /// Angles of the token's position.

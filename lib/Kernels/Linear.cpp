@@ -7,11 +7,13 @@
 //
 // A block computes `rowGroups` groups of 8 rows for up to `blockTokens` tokens, in tiles of
 // `tileTokens` tokens; a weight is decoded once a tile. Several row groups go through the columns
-// together, so that they share what is loaded and summed of the activations.
+// together, so that they share what is loaded and summed of the activations. On a GPU the block is
+// that of GpuProduct.h where its matrix units can compute the product.
 //
 //===----------------------------------------------------------------------------------------------===//
 
 #include "Families.h"
+#include "GpuProduct.h"
 #include "Product.h"
 
 using namespace mlir;
@@ -78,15 +80,49 @@ LogicalResult supportsGated(const Request &request, std::string &reason) {
   return success(succeeded(canMultiply(gate, reason)) && succeeded(canMultiply(up, reason)));
 }
 
+/// The launch: operands in the order of the views, the residual's place, and what it costs.
+Emission describe(const Request &request, OpBuilder &builder, tile::KernelOp kernel,
+                  LinearRegion &region, bool isForGpu) {
+  transformer::ComputeOp compute = request.compute;
+  transformer::LinearOp linear = region.linears.front();
+  Emission emission{kernel};
+  emission.operands.push_back(outerValue(compute, linear.getInput()));
+  if (Value scales = linear.getScales())
+    emission.operands.push_back(outerValue(compute, scales));
+  for (transformer::LinearOp op : region.linears) {
+    Value weight = outerValue(compute, op.getWeight());
+    emission.operands.push_back(isForGpu ? packForGpu(builder, op.getLoc(), weight)
+                                         : packWeight(builder, op.getLoc(), weight));
+    Cost cost = productCost(op);
+    emission.cost.weightBytes += cost.weightBytes;
+    emission.cost.operationsPerRow += cost.operationsPerRow;
+    emission.cost.bytesPerRow = cost.bytesPerRow;
+  }
+  for (transformer::LinearOp op : region.linears)
+    if (op.getBias())
+      emission.operands.push_back(outerValue(compute, op.getBias()));
+  emission.inPlace = {-1};
+  if (region.residual) {
+    emission.inPlace = {int64_t(emission.operands.size())};
+    emission.operands.push_back(outerValue(compute, region.residual));
+    emission.cost.bytesPerRow += 4 * linear.getWeight().getType().getRows();
+  }
+  return emission;
+}
+
 Emission emitLinear(const Request &request, OpBuilder &builder, OpBuilder &kernelBuilder) {
   LinearRegion region = regionOf(request);
   transformer::ComputeOp compute = request.compute;
   transformer::LinearOp linear = region.linears.front();
   auto weight = linear.getWeight().getType();
   Schedule schedule;
+  bool isQuantized = bool(linear.getScales());
+  std::optional<GpuProductSchedule> gpu;
+  if (request.machine == Machine::Cuda)
+    gpu = getGpuSchedule(weight, region.linears.size(), isQuantized);
 
   SmallVector<Type> views = productViews(linear, request.rows);
-  views.append(region.linears.size(), packedView(weight));
+  views.append(region.linears.size(), gpu ? gpuWeightView(weight) : packedView(weight));
   unsigned firstBias = views.size();
   for (transformer::LinearOp op : region.linears)
     if (Value bias = op.getBias())
@@ -95,17 +131,43 @@ Emission emitLinear(const Request &request, OpBuilder &builder, OpBuilder &kerne
   views.push_back(sums); // the result, or the residual that becomes it
   int64_t groups = llvm::divideCeil(weight.getRows(), interleavedRows);
   MLIRContext *context = builder.getContext();
-  auto kernel =
-      beginKernel(kernelBuilder, request, views,
-                  {tile::ExtentAttr::get(context, llvm::divideCeil(groups, schedule.rowGroups)),
-                   tile::ExtentAttr::get(context, request.rows, schedule.blockTokens)});
+  SmallVector<tile::ExtentAttr, 2> grid = {
+      tile::ExtentAttr::get(context, llvm::divideCeil(groups, schedule.rowGroups)),
+      tile::ExtentAttr::get(context, request.rows, schedule.blockTokens)};
+  if (gpu)
+    grid = getGpuGrid(context, weight, *gpu, request.rows);
+  auto kernel = beginKernel(kernelBuilder, request, views, grid);
   auto args = kernel.getViews();
-  bool isQuantized = bool(linear.getScales());
   ProductInput input{args[0], isQuantized ? Value(args[1]) : Value(), weight.getColumns()};
   ValueRange weights = ValueRange(args).slice(isQuantized ? 2 : 1, region.linears.size());
   Value output = args.back();
 
   TileBuilder b(kernelBuilder, compute.getLoc());
+  // What becomes of the sums of a tile, [rows, tokens] of each weight.
+  auto finish = [&](Value row, Value token, MutableArrayRef<Value> sums, bool masked) {
+    auto type = cast<RankedTensorType>(sums.front().getType());
+    unsigned bias = firstBias;
+    for (auto [sum, op] : llvm::zip_equal(sums, region.linears))
+      if (op.getBias())
+        sum = b.addf(sum, loadColumn(b, args[bias++], row, type, masked));
+    Value y = sums.front();
+    if (region.activation)
+      y = activate(b, region.activation.getKind(), y);
+    if (sums.size() == 2)
+      y = b.mulf(y, sums.back());
+    if (region.residual)
+      y = b.addf(b.load(output, {row, token}, type, masked), y);
+    b.store(y, output, {row, token}, masked);
+  };
+  if (gpu) {
+    kernel.setThreads(gpu->getThreads());
+    emitGpuProducts(b, *gpu, input, weights, request.rows,
+                    [&](Value row, Value token, MutableArrayRef<Value> sums) {
+                      finish(row, token, sums, /*masked=*/true);
+                    });
+    tile::ReturnOp::create(kernelBuilder, compute.getLoc());
+    return describe(request, builder, kernel, region, /*isForGpu=*/true);
+  }
   Value firstGroup = b.mul(b.blockId(tile::Axis::X), schedule.rowGroups);
   auto clamp = [&](Value end, Value limit) -> Value {
     return arith::MinUIOp::create(b.builder, b.loc, end, limit);
@@ -121,19 +183,10 @@ Emission emitLinear(const Request &request, OpBuilder &builder, OpBuilder &kerne
       SmallVector<Value> sums = emitProducts(b, input, weights, firstRow, rowGroups, token, tokens);
       for (int64_t i = 0; i < rowGroups; ++i) {
         Value row = i == 0 ? firstRow : b.add(firstRow, i * interleavedRows);
-        unsigned bias = firstBias;
-        for (auto [number, op] : llvm::enumerate(region.linears))
-          if (Value &sum = sums[number * rowGroups + i]; op.getBias())
-            sum = b.addf(sum, loadColumn(b, args[bias++], row,
-                                         cast<RankedTensorType>(sum.getType()), masked));
-        Value y = sums[i];
-        if (region.activation)
-          y = activate(b, region.activation.getKind(), y);
-        if (region.linears.size() == 2)
-          y = b.mulf(y, sums[rowGroups + i]);
-        if (region.residual)
-          y = b.addf(b.load(output, {row, token}, cast<RankedTensorType>(y.getType()), masked), y);
-        b.store(y, output, {row, token}, masked);
+        SmallVector<Value, 2> ofRow;
+        for (size_t number = 0; number < region.linears.size(); ++number)
+          ofRow.push_back(sums[number * rowGroups + i]);
+        finish(row, token, ofRow, masked);
       }
     };
     int64_t atOnce = std::max<int64_t>(tilesAtOnce(tokens) / weights.size(), 1);
@@ -145,29 +198,7 @@ Emission emitLinear(const Request &request, OpBuilder &builder, OpBuilder &kerne
       b.forLoop(full, lastGroup, 1, [&](Value group) { emitRows(group, 1); });
   });
   tile::ReturnOp::create(kernelBuilder, compute.getLoc());
-
-  Emission emission{kernel};
-  emission.operands.push_back(outerValue(compute, linear.getInput()));
-  if (isQuantized)
-    emission.operands.push_back(outerValue(compute, linear.getScales()));
-  for (transformer::LinearOp op : region.linears) {
-    emission.operands.push_back(
-        packWeight(builder, op.getLoc(), outerValue(compute, op.getWeight())));
-    Cost cost = productCost(op);
-    emission.cost.weightBytes += cost.weightBytes;
-    emission.cost.operationsPerRow += cost.operationsPerRow;
-    emission.cost.bytesPerRow = cost.bytesPerRow;
-  }
-  for (transformer::LinearOp op : region.linears)
-    if (op.getBias())
-      emission.operands.push_back(outerValue(compute, op.getBias()));
-  emission.inPlace = {-1};
-  if (region.residual) {
-    emission.inPlace = {int64_t(emission.operands.size())};
-    emission.operands.push_back(outerValue(compute, region.residual));
-    emission.cost.bytesPerRow += 4 * weight.getRows();
-  }
-  return emission;
+  return describe(request, builder, kernel, region, /*isForGpu=*/false);
 }
 
 } // namespace

@@ -15,9 +15,14 @@
 // Keys are stored transposed, [dim, page], so that attention finds a register of positions side by
 // side.
 //
+// On a GPU what is plain, one stack of interleaved heads, takes the block of GpuProduct.h, whose 16
+// rows lie in one head; there tokens are columns of a tile and keep together (GpuCache.h).
+//
 //===----------------------------------------------------------------------------------------------===//
 
 #include "Families.h"
+#include "GpuCache.h"
+#include "GpuProduct.h"
 #include "Heads.h"
 #include "Product.h"
 #include "ingot/Kernels/HeadProjection.h"
@@ -230,7 +235,41 @@ public:
                                        b.count(request.rows));
     emitStacks(0, b.blockId(tile::Axis::X));
     tile::ReturnOp::create(b.builder, b.loc);
+    return describe(kernel);
+  }
 
+  Emission emitOnGpu(const GpuProductSchedule &schedule) {
+    MLIRContext *context = builder.getContext();
+    const Stack &stack = region.stacks.front();
+    Value weight = stackWeights(stack);
+    auto type = cast<transformer::WeightType>(weight.getType());
+    int64_t dim = cache.getDim(), keyRows = cache.getHeads() * dim,
+            queryRows = stack.rows - 2 * keyRows;
+    unsigned values =
+        arguments.add(outer(stack.front().getInput()), productViews(stack.front(), request.rows));
+    unsigned weights = arguments.add(packForGpu(builder, b.loc, weight), gpuWeightView(type));
+    table = arguments.add(ropeTable(request, builder, region.getRope(), dim),
+                          gpuAnglesView(context, request.contextTokens, dim));
+    addCacheArguments();
+    auto kernel = beginKernel(b.builder, request, arguments.views,
+                              getGpuGrid(context, type, schedule, request.rows));
+    kernel.setThreads(schedule.getThreads());
+    args = kernel.getViews();
+    GpuProjection projection = {
+        cache,       queryRows,   keyRows,         request.rows, ValueRange(args).slice(batch, 3),
+        args[table], args[pages], args[pages + 1], args[queries]};
+    emitGpuProducts(b, schedule, {args[values], Value(), type.getColumns()},
+                    ValueRange(args).slice(weights, 1), request.rows,
+                    [&](Value row, Value token, MutableArrayRef<Value> sums) {
+                      storeProjection(b, projection, row, token, sums.front());
+                    });
+    tile::ReturnOp::create(b.builder, b.loc);
+    return describe(kernel);
+  }
+
+private:
+  /// The launch, and what it costs.
+  Emission describe(tile::KernelOp kernel) {
     Emission emission{kernel, arguments.operands, resultsInPlace(compute, cacheOperand)};
     for (const Stack &stack : region.stacks)
       for (transformer::LinearOp linear : stack.linears) {
@@ -244,7 +283,6 @@ public:
     return emission;
   }
 
-private:
   /// Numbers of views that belong to a stack.
   struct StackViews {
     unsigned values, scales, weight;
@@ -291,10 +329,15 @@ private:
       table = arguments.add(ropeTable(request, builder, rope, dims),
                             ropeTableView(context, request.contextTokens, dims));
     }
+    addCacheArguments();
+  }
+
+  void addCacheArguments() {
+    MLIRContext *context = builder.getContext();
     batch = arguments.add(outer(region.append.getBatch()),
                           batchViews(context, pagesPerSequence(request, cache)));
     cacheOperand = arguments.operands.size();
-    pages = arguments.add(outer(region.append.getCache()), cacheViews(cache, request.cachePages));
+    pages = arguments.add(outer(region.append.getCache()), cacheViewsFor(request, cache));
     arguments.operands.push_back(outer(region.append.getLayer()));
     // The result has no operand.
     int64_t queryRows = region.parts.front().projection.getHeads() * cache.getDim();
@@ -334,6 +377,7 @@ private:
     Value row = b.add(b.mul(head, dim), channel);
     for (int64_t span = 0; span < unit.spans; ++span)
       emitSpan(number, b.add(row, span * (dim / 2)), span * unit.spanRows);
+    tile::BarrierOp::create(b.builder, b.loc); // all sums are there before any is read
     b.forLoop(firstToken, lastToken, 1,
               [&](Value token) { emitParts(region.stacks[number].parts, head, channel, token); });
   }
@@ -390,6 +434,7 @@ private:
     }
     HeadOutput output{part.kind, args[isQuery ? queries : pages + (part.kind == HeadKind::Value)],
                       head, dim};
+    output.isGpuCache = isGpuCache(request.machine, cache);
     if (isQuery)
       output.token = token;
     else
@@ -430,13 +475,40 @@ private:
   Value firstToken, lastToken;
 };
 
+/// Whether the block of GpuProduct.h serves the region: nothing between product, rotation of whole
+/// heads and cache, parts in one stack.
+std::optional<GpuProductSchedule> getGpuSchedule(const Request &request, Region &region) {
+  if (!isGpuCache(request.machine, region.getCache()) || region.stacks.size() != 1)
+    return std::nullopt;
+  transformer::LinearOp linear = region.stacks.front().front();
+  transformer::RopeOp rope = region.getRope();
+  int64_t dim = region.getCache().getDim(), row = 0;
+  bool isPlain = rope && rope.getLayout() == transformer::RopeLayout::Interleaved &&
+                 int64_t(rope.getDims().value_or(dim)) == dim;
+  for (Part &part : region.parts) {
+    isPlain &= !part.projection.norm && !part.projection.linear.getBias() && part.firstRow == row;
+    row += part.projection.getHeads() * dim;
+  }
+  if (!isPlain)
+    return std::nullopt;
+  auto schedule =
+      kernels::getGpuSchedule(linear.getWeight().getType(), 1, bool(linear.getScales()));
+  constexpr int64_t mostTokens = 16; // places and angles of more would spill
+  if (schedule)
+    schedule->blockTokens = std::min(schedule->blockTokens, mostTokens);
+  return schedule;
+}
+
 Emission emit(const Request &request, OpBuilder &builder, OpBuilder &kernelBuilder) {
   Region region;
   std::string reason;
   LogicalResult isRead = readRegion(request, region, reason);
   assert(succeeded(isRead) && "only called for regions that are supported");
   (void)isRead;
-  return Emitter(request, region, builder, kernelBuilder).emit();
+  Emitter emitter(request, region, builder, kernelBuilder);
+  if (std::optional<GpuProductSchedule> schedule = getGpuSchedule(request, region))
+    return emitter.emitOnGpu(*schedule);
+  return emitter.emit();
 }
 
 } // namespace

@@ -19,9 +19,6 @@ using namespace ingot::kernels;
 
 namespace {
 
-/// Columns of one step of the loops: four registers.
-constexpr int64_t tileColumns = 32;
-
 /// Widths of the blocks that share a scale.
 constexpr int64_t quantizedBlock = 32;
 
@@ -58,9 +55,9 @@ LogicalResult supports(const Request &request, std::optional<transformer::NormKi
 }
 
 /// Mean over a row of what `add` adds up from its tiles, in every lane of a [1, 1] tile.
-Value meanOf(TileBuilder &b, Value view, Value row, int64_t columns,
+Value meanOf(TileBuilder &b, RankedTensorType type, Value view, Value row, int64_t columns,
              llvm::function_ref<Value(Value column, Value x, Value sum)> add) {
-  auto type = tileType({1, tileColumns}, b.f32(), 1);
+  int64_t tileColumns = type.getDimSize(1);
   bool masked = columns % tileColumns;
   Value sums = b.forLoop(b.index(0), b.index(columns), tileColumns, {b.constant(type, 0)},
                          [&](Value column, auto carried) {
@@ -81,9 +78,9 @@ Value inverseRoot(TileBuilder &b, Value square, double epsilon) {
 /// `x`, or 0 in the columns of a tile that are behind the row's last.
 Value keepColumns(TileBuilder &b, Value x, Value column, int64_t columns) {
   auto type = cast<RankedTensorType>(x.getType());
-  if (columns % tileColumns == 0)
+  if (columns % type.getDimSize(1) == 0)
     return x;
-  Value offsets = b.iota(type.getShape(), 1, 1);
+  Value offsets = b.iotaOf(tile::withElement(type, b.i32()), 1);
   auto integers = cast<RankedTensorType>(offsets.getType());
   Value left = b.splat(b.toI32(b.sub(b.index(columns), column)), integers);
   Value isInside =
@@ -96,19 +93,18 @@ struct Statistics {
   Value mean, scale;
 };
 
-Statistics emitStatistics(TileBuilder &b, transformer::NormOp norm, Value view, Value row,
-                          int64_t columns) {
+Statistics emitStatistics(TileBuilder &b, RankedTensorType type, transformer::NormOp norm,
+                          Value view, Value row, int64_t columns) {
   double epsilon = norm.getEpsilon().convertToDouble();
-  auto type = tileType({1, tileColumns}, b.f32(), 1);
   if (norm.getKind() == transformer::NormKind::Rms) {
-    Value square =
-        meanOf(b, view, row, columns, [&](Value, Value x, Value sum) { return b.fma(x, x, sum); });
+    Value square = meanOf(b, type, view, row, columns,
+                          [&](Value, Value x, Value sum) { return b.fma(x, x, sum); });
     return {{}, b.broadcast(inverseRoot(b, square, epsilon), type)};
   }
-  Value mean = b.broadcast(
-      meanOf(b, view, row, columns, [&](Value, Value x, Value sum) { return b.addf(sum, x); }),
-      type);
-  Value variance = meanOf(b, view, row, columns, [&](Value column, Value x, Value sum) {
+  Value mean = b.broadcast(meanOf(b, type, view, row, columns,
+                                  [&](Value, Value x, Value sum) { return b.addf(sum, x); }),
+                           type);
+  Value variance = meanOf(b, type, view, row, columns, [&](Value column, Value x, Value sum) {
     Value distance = keepColumns(b, b.subf(x, mean), column, columns);
     return b.fma(distance, distance, sum);
   });
@@ -154,11 +150,14 @@ Emission emitNorm(const Request &request, OpBuilder &builder, OpBuilder &kernelB
 
   TileBuilder b(kernelBuilder, compute.getLoc());
   Value row = b.blockId(tile::Axis::X), zero = b.index(0);
-  auto type = tileType({1, tileColumns}, b.f32(), 1);
+  auto type = region.quantize ? tileType({1, quantizedBlock}, b.f32(), 1)
+                              : rowTile(request, b.f32(), columns);
+  int64_t tileColumns = type.getDimSize(1);
   bool masked = columns % tileColumns;
+  tile::AwaitLaunchesOp::create(b.builder, b.loc);
   Statistics statistics;
   if (region.norm)
-    statistics = emitStatistics(b, region.norm, args[0], row, columns);
+    statistics = emitStatistics(b, type, region.norm, args[0], row, columns);
   auto loadVector = [&](Value view, Value column) {
     auto stored = type.clone(cast<tile::ViewType>(view.getType()).getElementType());
     return b.toF32(b.load(view, {zero, column}, stored, masked));

@@ -36,6 +36,23 @@ RankedTensorType kernels::tileType(ArrayRef<int64_t> shape, Type element, int la
   return RankedTensorType::get(shape, element, layout);
 }
 
+RankedTensorType kernels::spreadTile(ArrayRef<int64_t> shape, Type element,
+                                     ArrayRef<Spread> spreads) {
+  SmallVector<int64_t> parts[3], next(shape.size(), 1);
+  for (const Spread &spread : spreads)
+    for (int64_t size = 1; size < spread.size; size *= 2) {
+      SmallVector<int64_t> &bases = parts[unsigned(spread.part)];
+      bases.append(shape.size(), 0);
+      if (spread.dim < 0)
+        continue;
+      bases[bases.size() - shape.size() + spread.dim] = next[spread.dim];
+      next[spread.dim] *= 2;
+    }
+  auto layout =
+      tile::LayoutAttr::get(element.getContext(), shape.size(), parts[0], parts[1], parts[2], {});
+  return RankedTensorType::get(shape, element, layout);
+}
+
 //===----------------------------------------------------------------------------------------------===//
 // Scalars
 //===----------------------------------------------------------------------------------------------===//
@@ -84,6 +101,26 @@ void TileBuilder::store(Value tile, Value view, Values offsets, bool masked) {
   tile::StoreOp::create(builder, loc, tile, view, offsets, masked);
 }
 
+static std::pair<SmallVector<Value>, SmallVector<int64_t>> split(TileBuilder::Indices indices) {
+  std::pair<SmallVector<Value>, SmallVector<int64_t>> result;
+  for (auto [dim, tile] : indices) {
+    result.first.push_back(tile);
+    result.second.push_back(dim);
+  }
+  return result;
+}
+
+Value TileBuilder::gather(Value view, Values offsets, RankedTensorType type, Indices indices,
+                          Value mask) {
+  auto [tiles, dims] = split(indices);
+  return tile::GatherOp::create(builder, loc, type, view, offsets, tiles, mask, dims);
+}
+
+void TileBuilder::scatter(Value tile, Value view, Values offsets, Indices indices, Value mask) {
+  auto [tiles, dims] = split(indices);
+  tile::ScatterOp::create(builder, loc, tile, view, offsets, tiles, mask, dims);
+}
+
 //===----------------------------------------------------------------------------------------------===//
 // Tiles
 //===----------------------------------------------------------------------------------------------===//
@@ -106,6 +143,10 @@ Value TileBuilder::iota(ArrayRef<int64_t> shape, int laneDim, int64_t dim) {
   return tile::IotaOp::create(builder, loc, tileType(shape, i32(), laneDim), dim);
 }
 
+Value TileBuilder::iotaOf(RankedTensorType type, int64_t dim) {
+  return tile::IotaOp::create(builder, loc, type, dim);
+}
+
 Value TileBuilder::broadcast(Value tile, RankedTensorType type) {
   return tile.getType() == type ? tile
                                 : tile::BroadcastOp::create(builder, loc, type, tile).getResult();
@@ -113,6 +154,10 @@ Value TileBuilder::broadcast(Value tile, RankedTensorType type) {
 
 Value TileBuilder::reduce(tile::ReduceKind kind, Value tile, int64_t dim) {
   return tile::ReduceOp::create(builder, loc, kind, tile, dim);
+}
+
+Value TileBuilder::reshape(Value tile, ArrayRef<int64_t> shape) {
+  return tile::ReshapeOp::create(builder, loc, tile, shape);
 }
 
 Value TileBuilder::convertLayout(Value tile, RankedTensorType type) {

@@ -254,8 +254,10 @@ static CostAttr getCost(tile::KernelOp kernel) {
 /// What a block needs on a GPU; null for a CPU's kernel.
 static BlockAttr getBlock(tile::KernelOp kernel) {
   std::optional<int64_t> threads = kernel.getThreads();
-  return threads ? BlockAttr::get(kernel.getContext(), *threads, /*sharedBytes=*/0, /*dependent=*/0)
-                 : BlockAttr();
+  if (!threads)
+    return {};
+  bool awaits = !kernel.getBody().getOps<tile::AwaitLaunchesOp>().empty();
+  return BlockAttr::get(kernel.getContext(), *threads, /*sharedBytes=*/0, awaits);
 }
 
 void Planner::emitKernels(OpBuilder &builder) {

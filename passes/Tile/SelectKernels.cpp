@@ -54,10 +54,30 @@ std::string nameOf(transformer::ComputeOp compute, tile::Count rows) {
   return name;
 }
 
+/// Threads of the largest layout in the kernel.
+int64_t countThreads(tile::KernelOp kernel) {
+  constexpr int64_t warpThreads = 32;
+  int64_t warps = 1;
+  kernel.getBody().walk([&](Operation *op) {
+    for (Type type : op->getResultTypes())
+      if (tile::isTile(type)) {
+        tile::LayoutAttr layout = tile::getLayout(type);
+        warps = std::max(warps, int64_t(1) << layout.getWarps().size() / layout.getRank());
+      }
+  });
+  return warps * warpThreads;
+}
+
 struct SelectKernels : tile::impl::SelectKernelsBase<SelectKernels> {
   using SelectKernelsBase::SelectKernelsBase;
 
   void runOnOperation() override {
+    if (target != "cpu" && target != "cuda") {
+      getOperation().emitError("expected option 'target' to be cpu or cuda, got '")
+          << target << "'";
+      return signalPassFailure();
+    }
+    machine = target == "cuda" ? kernels::Machine::Cuda : kernels::Machine::Cpu;
     for (auto function : getOperation().getOps<func::FuncOp>()) {
       auto regions = llvm::to_vector(function.getOps<transformer::ComputeOp>());
       for (transformer::ComputeOp compute : regions)
@@ -86,7 +106,7 @@ private:
     if (!family)
       return compute.emitOpError("expected 'kernel' to be a kernel family, got \"")
              << compute.getKernel() << '"';
-    kernels::Request request{compute, countRows(compute), maxContext, 0, {}};
+    kernels::Request request{compute, countRows(compute), maxContext, 0, {}, machine};
     for (Value input : compute.getInputs())
       if (auto cache = dyn_cast<transformer::KVCacheType>(input.getType()))
         request.cachePages = llvm::divideCeil(maxContext, cache.getPage()) * maxSequences;
@@ -119,6 +139,8 @@ private:
       return entry->second;
     }
     ++numKernels;
+    if (machine == kernels::Machine::Cuda && !emission.kernel.getThreads())
+      emission.kernel.setThreads(countThreads(emission.kernel));
     unsigned &uses = usesOfName[emission.kernel.getSymName()];
     if (uses++)
       emission.kernel.setSymName((emission.kernel.getSymName() + "_" + Twine(uses)).str());
@@ -134,6 +156,7 @@ private:
     return emission.kernel;
   }
 
+  kernels::Machine machine = kernels::Machine::Cpu;
   llvm::StringMap<tile::KernelOp> kernelOf;
   llvm::StringMap<unsigned> usesOfName;
   DenseSet<Value> perOutput;

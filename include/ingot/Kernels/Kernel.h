@@ -23,14 +23,22 @@ struct Cost {
   uint64_t operationsPerRow = 0; ///< a multiply-add counts as two
 };
 
-/// What an emitter is asked: the region, how its rows are counted, and the name the kernel should
-/// get.
+/// The kind of machine that kernels are emitted for: schedules and packings depend on it.
+enum class Machine { Cpu, Cuda };
+
+/// Whether kernels of the machine lay a cache out in the order of GPUs: keys [pages, heads, slots,
+/// channels], values [pages, heads, channels, slots]. Else the last two are the other way round.
+bool isGpuCache(Machine machine, transformer::KVCacheType cache);
+
+/// What an emitter is asked: the region, how its rows are counted, the machine, and the name the
+/// kernel should get.
 struct Request {
   transformer::ComputeOp compute;
   tile::Count rows;      ///< what the leading `?` of the region's tensors counts
   int64_t contextTokens; ///< most tokens of one sequence
   int64_t cachePages;    ///< physical pages of the cache
   std::string name;
+  Machine machine = Machine::Cpu;
 };
 
 /// The kernel and how to launch it: operands in the order of its views, the operand whose memory

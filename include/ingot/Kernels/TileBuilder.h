@@ -1,7 +1,7 @@
 //===- TileBuilder.h - Writing tile programs by hand, briefly ---------------------------------------===//
 //
 // Emitters of lib/Kernels write loops and formulas; this keeps types and layouts out of their way.
-// All tiles that it makes have 8 lanes (an AVX2 register of 32-bit elements). A layout is chosen by
+// Tiles of `tileType` have 8 lanes (an AVX2 register of 32-bit elements). A layout is chosen by
 // the dimension that lies in the lanes; registers hold the rest, the dimension named first in the
 // lowest bits.
 //
@@ -21,6 +21,19 @@ namespace ingot::kernels {
 
 /// The type of a tile of 8 lanes. `laneDim` -1: replicated.
 mlir::RankedTensorType tileType(llvm::ArrayRef<int64_t> shape, mlir::Type element, int laneDim);
+
+/// Some bits of a coordinate, and the part of a GPU's block whose bits decide them.
+struct Spread {
+  enum class Part { Register, Lane, Warp };
+  Part part;
+  int64_t dim;  ///< -1: none, the elements are replicated
+  int64_t size; ///< 2 to the number of bits
+};
+
+/// The type of a tile whose dimensions are spread as the list says: each entry takes the lowest
+/// bits that are left of its part and of its dimension.
+mlir::RankedTensorType spreadTile(llvm::ArrayRef<int64_t> shape, mlir::Type element,
+                                  llvm::ArrayRef<Spread> spreads);
 
 class TileBuilder {
 public:
@@ -55,12 +68,21 @@ public:
   Value load(Value view, Values offsets, mlir::RankedTensorType type, bool masked = false);
   void store(Value tile, Value view, Values offsets, bool masked = false);
 
+  /// Elements of a view at indices: pairs of a dimension and the tile of its indices, dimensions
+  /// ascending. Where `mask` is 0 nothing is read or written.
+  using Indices = llvm::ArrayRef<std::pair<int64_t, mlir::Value>>;
+  Value gather(Value view, Values offsets, mlir::RankedTensorType type, Indices indices,
+               Value mask = {});
+  void scatter(Value tile, Value view, Values offsets, Indices indices, Value mask = {});
+
   // Tiles.
   Value constant(mlir::RankedTensorType type, double value);
   Value splat(Value scalar, mlir::RankedTensorType type);
   Value iota(llvm::ArrayRef<int64_t> shape, int laneDim, int64_t dim);
+  Value iotaOf(mlir::RankedTensorType type, int64_t dim);
   Value broadcast(Value tile, mlir::RankedTensorType type);
   Value reduce(tile::ReduceKind kind, Value tile, int64_t dim);
+  Value reshape(Value tile, llvm::ArrayRef<int64_t> shape);
   Value convertLayout(Value tile, mlir::RankedTensorType type);
   Value fma(Value a, Value b, Value c);
   Value addf(Value a, Value b);

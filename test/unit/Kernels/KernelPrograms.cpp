@@ -47,6 +47,9 @@ static const KernelCase table[] = {
     {.family = "LinearActivation", .activations = "both", .format = "each", .variant = "gelu bias", .rows = 20, .columns = 256, .tokens = {5}},
     {.family = "LinearActivation", .format = "f16", .variant = "relu", .rows = 8, .columns = 8, .tokens = {1}},
     {.family = "LinearActivation", .format = "q4_1", .variant = "gelu_tanh", .rows = 33, .columns = 32, .tokens = {4}},
+    {.family = "Linear", .activations = "both", .format = "q4_1", .rows = 33, .columns = 576, .tokens = {9}},
+    {.family = "Linear", .format = "bf16", .rows = 16, .columns = 72, .tokens = {1}},
+    {.family = "Linear", .format = "f16", .variant = "residual", .rows = 48, .columns = 1160, .tokens = {70}},
     {.family = "LinearGatedActivation", .activations = "both", .format = "each", .rows = 40, .columns = 256, .tokens = {5}},
     {.family = "LinearGatedActivation", .activations = "both", .format = "q4_1", .rows = 12, .columns = 32, .tokens = {1}},
     {.family = "LinearGatedActivation", .activations = "both", .format = "q4_1", .rows = 64, .columns = 64, .tokens = {65}},
@@ -62,10 +65,15 @@ static const KernelCase table[] = {
     {.family = "LinearRopeAppendCache", .activations = "both", .format = "q4_1", .variant = "half norm bias", .columns = 64, .heads = 4, .cacheHeads = 2, .dim = 32, .tokens = {3, 4}, .past = {15, 0}},
     {.family = "LinearRopeAppendCache", .format = "f32", .variant = "norm", .columns = 8, .heads = 1, .cacheHeads = 1, .dim = 256, .tokens = {34}},
     {.family = "LinearRopeAppendCache", .format = "q4_1", .variant = "unrotated bias", .columns = 32, .heads = 2, .cacheHeads = 2, .dim = 8, .tokens = {9}},
+    {.family = "LinearRopeAppendCache", .activations = "both", .format = "q4_1", .columns = 96, .heads = 3, .cacheHeads = 1, .dim = 32, .cache = "f16", .tokens = {1, 4, 17}, .past = {31, 14, 0}},
+    {.family = "LinearRopeAppendCache", .format = "bf16", .columns = 64, .heads = 2, .cacheHeads = 2, .dim = 64, .page = 32, .tokens = {3, 9}, .past = {31, 20}},
     {.family = "PagedAttention", .heads = 1, .cacheHeads = 1, .dim = 8, .page = 8, .tokens = {1}, .past = {0}},
     {.family = "PagedAttention", .heads = 4, .cacheHeads = 2, .dim = 16, .tokens = {3, 1, 20}, .past = {14, 47, 0}},
     {.family = "PagedAttention", .heads = 3, .cacheHeads = 1, .dim = 24, .cache = "f16", .tokens = {1, 2}, .past = {15, 16}},
     {.family = "PagedAttention", .heads = 2, .cacheHeads = 2, .dim = 64, .cache = "f16", .tokens = {2}, .past = {60}},
+    {.family = "PagedAttention", .heads = 3, .cacheHeads = 1, .dim = 64, .page = 32, .cache = "f16", .tokens = {1, 3}, .past = {31, 60}},
+    {.family = "PagedAttention", .heads = 34, .cacheHeads = 2, .dim = 32, .tokens = {2, 1}, .past = {0, 40}},
+    {.family = "PagedAttention", .heads = 2, .cacheHeads = 1, .dim = 128, .page = 32, .cache = "f16", .window = 21, .tokens = {18, 2}, .past = {20, 61}},
     {.family = "PagedAttention", .heads = 2, .cacheHeads = 1, .dim = 16, .window = 1, .tokens = {4}, .past = {30}},
     {.family = "PagedAttention", .heads = 2, .cacheHeads = 1, .dim = 16, .window = 21, .tokens = {18, 2}, .past = {20, 61}},
     {.family = "Elementwise", .variant = "add", .columns = 1, .tokens = {1}},
@@ -78,6 +86,7 @@ static const KernelCase table[] = {
     {.family = "Rope", .variant = "half partial", .heads = 2, .dim = 20, .tokens = {3}},
     {.family = "Rope", .variant = "partial", .heads = 2, .dim = 12, .tokens = {3}},
     {.family = "AppendCache", .cacheHeads = 1, .dim = 8, .page = 8, .tokens = {1}},
+    {.family = "AppendCache", .cacheHeads = 2, .dim = 32, .cache = "f16", .tokens = {3, 19}, .past = {14, 0}},
     {.family = "AppendCache", .cacheHeads = 3, .dim = 24, .cache = "f16", .tokens = {3, 19}, .past = {14, 0}},
 };
 // clang-format on
@@ -487,4 +496,22 @@ Tolerance test::getTolerance(const KernelCase &kernel, double largest, double in
       .Case("PagedAttention",
             {(2 * kernel.dim + exponential + contextTokens) * std::max(1.0, inputNorm), largest})
       .Default({0, 0});
+}
+
+double test::getGpuTolerance(const KernelCase &kernel, double largest, double inputNorm,
+                             double weightNorm) {
+  double exact = getTolerance(kernel, largest, inputNorm, weightNorm).get();
+  // Of each product: the activation, the weight, scale and minimum, and their sum are rounded.
+  double unit = kernel.format == "bf16" ? 0x1p-9 : 0x1p-11;
+  double product = 8 * unit * inputNorm * weightNorm;
+  // Scores, of rounded queries and keys, stand in the exponent; then weights and values are
+  // rounded.
+  constexpr double half = 0x1p-11, scale = 0.25;
+  double attention = (4 * half * inputNorm * inputNorm * scale + 4 * half) * largest;
+  return exact + llvm::StringSwitch<double>(kernel.family)
+                     .Cases({"Linear", "LinearActivation"}, product)
+                     .Case("LinearRopeAppendCache", 2 * product)
+                     .Case("LinearGatedActivation", 2 * product * (1 + inputNorm * weightNorm))
+                     .Case("PagedAttention", attention)
+                     .Default(0);
 }

@@ -59,6 +59,9 @@ struct Tolerance {
 /// product of the norms.
 Tolerance getTolerance(const KernelCase &kernel, double largest, double inputNorm,
                        double weightNorm);
+/// The same for the matrix units of a GPU, which take operands of f16 or bf16.
+double getGpuTolerance(const KernelCase &kernel, double largest, double inputNorm,
+                       double weightNorm);
 
 } // namespace ingot::test
 

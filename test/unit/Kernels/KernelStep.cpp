@@ -77,6 +77,8 @@ size_t KernelStep::getPlace(transformer::KVCacheType type, int32_t sequence, int
   int64_t page = type.getPage(), dim = type.getDim();
   int64_t block = getPage(type, sequence, position / page) * type.getHeads() + head;
   int64_t slot = position % page;
+  if (kernels::isGpuCache(bounds.machine, type)) // GPUs have it the other way round
+    isKey = !isKey;
   return isKey ? (block * dim + channel) * page + slot : (block * page + slot) * dim + channel;
 }
 
@@ -149,9 +151,17 @@ llvm::Error KernelStep::addWeight(Operation *op) {
     views[get] = {buffer};
     return store.readRows(name, 0, (*info)->rows, buffer->get());
   }
-  if (auto concat = dyn_cast<transformer::ConcatWeightsOp>(op)) { // read when it is packed
-    for (Value weight : concat.getWeights())
+  if (auto concat = dyn_cast<transformer::ConcatWeightsOp>(op)) { // what kernels read plainly
+    size_t bytes = 0;
+    for (Value weight : concat.getWeights()) {
       llvm::append_range(weightNames[concat], weightNames.lookup(weight));
+      bytes += views.find(weight)->second.front()->get().size();
+    }
+    Buffer *buffer = allocate(bytes);
+    auto next = buffer->get().begin();
+    for (Value weight : concat.getWeights())
+      next = llvm::copy(views.find(weight)->second.front()->get(), next);
+    views[concat] = {buffer};
     return llvm::Error::success();
   }
   auto pack = cast<transformer::PackWeightOp>(op);
@@ -161,8 +171,9 @@ llvm::Error KernelStep::addWeight(Operation *op) {
   if (!packed)
     return llvm::createStringError("weight '" + names.front() +
                                    "' is packed in a way no test knows");
-  auto layout = PackedLayout::get(*NumericFormat::lookup(type.getFormat()), type.getRows(),
-                                  type.getColumns(), packed.getRows());
+  auto layout = PackedLayout::get(
+      *NumericFormat::lookup(type.getFormat()), type.getRows(), type.getColumns(), packed.getRows(),
+      packed.getPlanar() ? PackedOrder::Planar : PackedOrder::Interleaved);
   if (!layout)
     return layout.takeError();
   Buffer *buffer = allocate(layout->bytes);

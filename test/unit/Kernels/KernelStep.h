@@ -14,6 +14,7 @@
 #define INGOT_TEST_UNIT_KERNELS_KERNELSTEP_H
 
 #include "dialects/Tile/Tile.h"
+#include "ingot/Kernels/Kernel.h"
 #include "ingot/Reference/Value.h"
 #include "ingot/Support/WeightStore.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
@@ -44,9 +45,10 @@ private:
   std::vector<uint8_t> bytes;
 };
 
-/// Bounds of a step, as the compiler was told.
+/// Bounds of a step, as the compiler was told, and the machine that its kernels are for.
 struct StepBounds {
   int64_t contextTokens, sequences;
+  kernels::Machine machine = kernels::Machine::Cpu;
 };
 
 class KernelStep {

@@ -119,7 +119,8 @@ double getNorm(ArrayRef<float> row) {
 
 class Check {
 public:
-  explicit Check(const KernelCase &kernel) : kernel(kernel), store(/*seed=*/3), random(5) {
+  Check(const KernelCase &kernel, kernels::Machine machine)
+      : kernel(kernel), machine(machine), store(/*seed=*/3), random(5) {
     DialectRegistry registry;
     registerAllDialects(registry);
     context = std::make_unique<MLIRContext>(registry, MLIRContext::Threading::DISABLED);
@@ -141,6 +142,7 @@ private:
   double getTolerance() const;
 
   const KernelCase &kernel;
+  kernels::Machine machine;
   RandomWeightStore store;
   std::mt19937 random;
   std::unique_ptr<MLIRContext> context;
@@ -188,6 +190,7 @@ void Check::selectKernels() {
   tile::SelectKernelsOptions options;
   options.maxContext = contextTokens;
   options.maxSequences = kernel.tokens.size();
+  options.target = machine == kernels::Machine::Cuda ? "cuda" : "cpu";
   passes.addPass(tile::createSelectKernels(options));
   ASSERT_TRUE(succeeded(passes.run(*selected)));
 }
@@ -218,12 +221,14 @@ double Check::getTolerance() const {
       weightNorm = std::max(weightNorm, getNorm(row));
     }
   }
+  if (machine == kernels::Machine::Cuda)
+    return getGpuTolerance(kernel, largest, inputNorm, weightNorm);
   return test::getTolerance(kernel, largest, inputNorm, weightNorm).get();
 }
 
 KernelStep Check::makeStep() {
   return KernelStep(*selected->getOps<func::FuncOp>().begin(), store,
-                    {contextTokens, int64_t(kernel.tokens.size())}, counts, inputs);
+                    {contextTokens, int64_t(kernel.tokens.size()), machine}, counts, inputs);
 }
 
 OwningOpRef<ModuleOp> Check::copyKernels() {
@@ -240,6 +245,11 @@ void Check::executeAndCompare() {
         return reference::runKernel(kernel, bytes, counts, 1);
       }));
   ASSERT_EQ(message, "");
+  auto expected = reference::runEntry(*module, "f", inputs, store, /*threads=*/1);
+  ASSERT_TRUE(succeeded(expected));
+  compareWithReference(interpreted, *expected);
+  if (machine == kernels::Machine::Cuda || ::testing::Test::HasFatalFailure())
+    return; // no GPU here
 
   OwningOpRef<ModuleOp> kernels = copyKernels();
   compareCompiled(CompiledKernels(*kernels), interpreted);
@@ -250,9 +260,6 @@ void Check::executeAndCompare() {
     EXPECT_GT(emulated->emulated, 0);
     compareCompiled(*emulated, interpreted);
   }
-  auto expected = reference::runEntry(*module, "f", inputs, store, /*threads=*/1);
-  ASSERT_TRUE(succeeded(expected));
-  compareWithReference(interpreted, *expected);
 }
 
 /// Executes the compiled kernels; all bytes must be those of the interpreter.
@@ -342,7 +349,19 @@ TEST_P(Kernels, AreInterpretedCompiledAndRight) {
     if (kernel.family != GetParam())
       continue;
     SCOPED_TRACE(kernel.describe());
-    Check(kernel).run();
+    Check(kernel, kernels::Machine::Cpu).run();
+    if (HasFatalFailure())
+      return;
+  }
+}
+
+// The programs for GPUs, by the interpreter.
+TEST_P(Kernels, AreRightOnGpus) {
+  for (const KernelCase &kernel : getKernelCases()) {
+    if (kernel.family != GetParam())
+      continue;
+    SCOPED_TRACE(kernel.describe());
+    Check(kernel, kernels::Machine::Cuda).run();
     if (HasFatalFailure())
       return;
   }

@@ -1,0 +1,128 @@
+//===- GpuCache.cpp - Writing queries, keys and values on a GPU -----------------------------------===//
+//
+// A block of 16 rows lies in one head, so what becomes of it is decided by its number. Tokens are
+// the tile's columns: each has its own position, page and slot, which gathers and scatters reach.
+//
+//===----------------------------------------------------------------------------------------------===//
+
+#include "GpuCache.h"
+
+using namespace mlir;
+using namespace ingot;
+using namespace ingot::kernels;
+
+bool kernels::isGpuCache(Machine machine, transformer::KVCacheType cache) {
+  int64_t dim = cache.getDim(), page = cache.getPage();
+  constexpr int64_t leastDim = 32, mostDim = 128, leastPage = 16, mostPage = 32;
+  return machine == Machine::Cuda && llvm::isPowerOf2_64(dim) && dim >= leastDim &&
+         dim <= mostDim && llvm::isPowerOf2_64(page) && page >= leastPage && page <= mostPage;
+}
+
+SmallVector<Type, 2> kernels::gpuCacheViews(transformer::KVCacheType type, int64_t pages) {
+  MLIRContext *context = type.getContext();
+  int64_t heads = type.getHeads(), dim = type.getDim(), page = type.getPage();
+  return {tile::ViewType::get(context, {heads, pages, page, dim}, type.getFormat(),
+                              {page * dim, heads * page * dim, dim, 1}),
+          tile::ViewType::get(context, {heads, pages, dim, page}, type.getFormat(),
+                              {page * dim, heads * page * dim, page, 1})};
+}
+
+tile::ViewType kernels::gpuAnglesView(MLIRContext *context, int64_t contextTokens, int64_t dim) {
+  return tile::ViewType::get(context, {contextTokens, dim}, Float32Type::get(context));
+}
+
+SmallVector<Type, 2> kernels::cacheViewsFor(const Request &request, transformer::KVCacheType type) {
+  return isGpuCache(request.machine, type) ? gpuCacheViews(type, request.cachePages)
+                                           : cacheViews(type, request.cachePages);
+}
+
+namespace {
+
+/// Where the tokens of a tile go, along its columns: [1, tokens] each.
+struct Places {
+  Value position, slot, page;
+  Value isThere; ///< whether the token is one of the step
+};
+
+Places readPlaces(TileBuilder &b, const GpuProjection &projection, Value token,
+                  RankedTensorType sums) {
+  auto along = tile::getReducedType(tile::withElement(sums, b.i32()), 0);
+  int64_t tokens = sums.getDimSize(1), page = projection.cache.getPage();
+  auto layout = tile::getLayout(along).getReshaped(along.getShape(), {tokens});
+  auto flat = tile::getTileType({tokens}, b.i32(), layout);
+  auto read = [&](Value view) {
+    return b.reshape(b.load(view, {token}, flat, /*masked=*/true), along.getShape());
+  };
+  Places places;
+  Value number =
+      arith::AddIOp::create(b.builder, b.loc, b.iotaOf(along, 1), b.splat(b.toI32(token), along));
+  places.isThere = arith::CmpIOp::create(b.builder, b.loc, arith::CmpIPredicate::slt, number,
+                                         b.splat(b.toI32(b.count(projection.rows)), along));
+  places.position = read(projection.batch[0]);
+  Value pageNumber = arith::ShRUIOp::create(b.builder, b.loc, places.position,
+                                            b.constant(along, llvm::Log2_64(page)));
+  places.slot =
+      arith::AndIOp::create(b.builder, b.loc, places.position, b.constant(along, page - 1));
+  Value zero = b.index(0);
+  places.page = b.gather(projection.batch[2], {zero, zero}, along,
+                         {{0, read(projection.batch[1])}, {1, pageNumber}}, places.isThere);
+  return places;
+}
+
+} // namespace
+
+/// (a, b) -> (a cos - b sin, b cos + a sin) for neighbouring rows.
+static Value rotate(TileBuilder &b, const GpuProjection &projection, const Places &places,
+                    Value channel, Value x) {
+  auto type = cast<RankedTensorType>(x.getType());
+  auto alongRows = tile::getReducedType(tile::withElement(type, b.i32()), 1);
+  Value row = b.iotaOf(alongRows, 0), zero = b.index(0);
+  Value pair = arith::ShRUIOp::create(b.builder, b.loc, row, b.constant(alongRows, 1));
+  auto readAngles = [&](int64_t offset) {
+    return b.gather(projection.angles, {zero, b.add(b.div(channel, 2), offset)}, type,
+                    {{0, places.position}, {1, pair}});
+  };
+  Value cosine = readAngles(0), sine = readAngles(projection.cache.getDim() / 2);
+  Value odd = arith::AndIOp::create(b.builder, b.loc, row, b.constant(alongRows, 1));
+  Value isEven = arith::CmpIOp::create(b.builder, b.loc, arith::CmpIPredicate::eq, odd,
+                                       b.constant(alongRows, 0));
+  auto signs = cast<RankedTensorType>(type.clone(b.builder.getI1Type()));
+  Value minus = arith::NegFOp::create(b.builder, b.loc, sine);
+  Value signedSine =
+      arith::SelectOp::create(b.builder, b.loc, b.broadcast(isEven, signs), minus, sine);
+  Value partner = tile::ExchangeOp::create(b.builder, b.loc, type, x, /*dim=*/0, /*distance=*/1);
+  return b.fma(partner, signedSine, b.mulf(x, cosine));
+}
+
+void kernels::storeProjection(TileBuilder &b, const GpuProjection &projection, Value row,
+                              Value token, Value sums) {
+  auto type = cast<RankedTensorType>(sums.getType());
+  auto alongRows = tile::getReducedType(tile::withElement(type, b.i32()), 1);
+  transformer::KVCacheType cache = projection.cache;
+  int64_t dim = cache.getDim();
+  Places places = readPlaces(b, projection, token, type);
+  Value channel = b.rem(row, dim), zero = b.index(0), inTile = b.iotaOf(alongRows, 0);
+  b.ifLess(
+      row, b.index(projection.queryRows),
+      [&] {
+        b.store(rotate(b, projection, places, channel, sums), projection.queries, {row, token},
+                /*masked=*/true);
+      },
+      [&] {
+        Value keyRow = b.sub(row, b.index(projection.queryRows));
+        b.ifLess(
+            keyRow, b.index(projection.keyRows),
+            [&] {
+              Value rotated = rotate(b, projection, places, channel, sums);
+              b.scatter(b.fromF32(rotated, cache.getFormat()), projection.keys,
+                        {b.div(keyRow, dim), zero, zero, channel},
+                        {{1, places.page}, {2, places.slot}, {3, inTile}}, places.isThere);
+            },
+            [&] {
+              Value head = b.div(b.sub(keyRow, b.index(projection.keyRows)), dim);
+              b.scatter(b.fromF32(sums, cache.getFormat()), projection.values,
+                        {head, zero, channel, zero},
+                        {{1, places.page}, {2, inTile}, {3, places.slot}}, places.isThere);
+            });
+      });
+}

@@ -1,0 +1,49 @@
+//===- GpuCache.h - How a GPU lays out a paged cache, and who reads and writes it --------------------===//
+//
+// A page of keys is a row of channels for each slot, a page of values a row of slots for each
+// channel, so that the operands of both products of attention are pieces of 16 bytes:
+//
+//   keys     [pages, heads, slots, channels]        values   [pages, heads, channels, slots]
+//
+// Views have the heads first: a tile that spans pages takes one of them for each warp.
+//
+//===----------------------------------------------------------------------------------------------===//
+
+#ifndef INGOT_LIB_KERNELS_GPUCACHE_H
+#define INGOT_LIB_KERNELS_GPUCACHE_H
+
+#include "Common.h"
+
+namespace ingot::kernels {
+
+/// Views [heads, pages, slots, channels] of keys, [heads, pages, channels, slots] of values.
+llvm::SmallVector<mlir::Type, 2> gpuCacheViews(transformer::KVCacheType type, int64_t pages);
+
+/// The views that kernels of the machine have of a cache.
+llvm::SmallVector<mlir::Type, 2> cacheViewsFor(const Request &request,
+                                               transformer::KVCacheType type);
+
+/// Queries, keys and values: rows of a product that a block of 16 belongs to.
+struct GpuProjection {
+  transformer::KVCacheType cache;
+  int64_t queryRows, keyRows; ///< rows of values are as many as of keys
+  tile::Count rows;
+  mlir::ValueRange batch; ///< positions, sequence of each token, page table
+  mlir::Value angles;     ///< [context, dim]: dim / 2 cosines, dim / 2 sines
+  mlir::Value keys, values, queries;
+};
+
+/// View of the table of angles as [position, dim].
+tile::ViewType gpuAnglesView(mlir::MLIRContext *context, int64_t contextTokens, int64_t dim);
+
+/// Rotates interleaved pairs of queries and keys and puts a tile [16, tokens] where it belongs.
+void storeProjection(TileBuilder &b, const GpuProjection &projection, mlir::Value row,
+                     mlir::Value token, mlir::Value sums);
+
+/// Attention of one token's query heads of one cache head, a block each.
+Emission emitGpuAttention(const Request &request, mlir::OpBuilder &builder,
+                          mlir::OpBuilder &kernelBuilder);
+
+} // namespace ingot::kernels
+
+#endif // INGOT_LIB_KERNELS_GPUCACHE_H

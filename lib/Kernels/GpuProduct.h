@@ -1,0 +1,71 @@
+//===- GpuProduct.h - Products with weights by the matrix units of a GPU ----------------------------===//
+//
+// y[f, t] = sum over c of W[f, c] x[t, c] for 16 rows of a weight and up to 64 tokens. What takes
+// time at few tokens is the stream of weights, so it decides the shape: a block is 16 rows, and its
+// warps share the columns, each lane loading what lies side by side in memory (8 floats of 16 bits,
+// 16 or 32 codes) of rows g and g + 8, g = lane / 4. That is operand A of mma.m16n8k16 with the
+// columns in an order of its own; x is loaded in the same order as operand B. Codes become 16-bit
+// floats in registers and meet their scale there. The sums of the warps are added at the end:
+//
+//   columns    | warp 0 | warp 1 | ... | warp 7 | warp 0 | ...          a step: `warps` pieces
+//   16 rows    |  piece of 4 lanes x `run` columns                      `unroll` steps of loads in
+//   flight
+//
+// Products are of f16 (bf16 where the weight is), sums are float32. The order of a sum depends on
+// the shape of the weight alone: the tokens beside a token, and how many there are, change no bit.
+//
+//===----------------------------------------------------------------------------------------------===//
+
+#ifndef INGOT_LIB_KERNELS_GPUPRODUCT_H
+#define INGOT_LIB_KERNELS_GPUPRODUCT_H
+
+#include "Product.h"
+
+namespace ingot::kernels {
+
+/// How a block of threads computes a product.
+struct GpuProductSchedule {
+  int64_t run;         ///< columns that a lane holds side by side
+  int64_t warps;       ///< of a block: parts of the columns
+  int64_t unroll;      ///< steps whose loads are in flight together
+  int64_t blockTokens; ///< most tokens of a block
+
+  static constexpr int64_t blockRows = 16, tokenTile = 8, lanesAlongColumns = 4;
+  int64_t getStepColumns() const { return run * lanesAlongColumns * warps; }
+  int64_t getThreads() const { return 32 * warps; }
+};
+
+/// The schedule for a product with `weights` weights of this type side by side; nothing where
+/// matrix units cannot compute it.
+std::optional<GpuProductSchedule> getGpuSchedule(transformer::WeightType weight, unsigned weights,
+                                                 bool isQuantized);
+
+/// What a GPU reads of a weight: floats as they are in the file, codes planar.
+tile::ViewType gpuWeightView(transformer::WeightType type);
+/// The operand for it.
+mlir::Value packForGpu(mlir::OpBuilder &builder, mlir::Location loc, mlir::Value weight);
+
+/// How many columns of a row a lane holds side by side; 0 where a GPU has no order for the weight.
+int64_t getGpuRun(transformer::WeightType type);
+/// Columns of `type` from a place of a planar weight, as float32 and exact; past the last column 0.
+mlir::Value decodePlanar(TileBuilder &b, mlir::Value view, mlir::Value row, mlir::Value column,
+                         mlir::RankedTensorType type, bool masked);
+
+/// The grid of such a kernel: x over rows, y over tokens.
+llvm::SmallVector<tile::ExtentAttr, 2> getGpuGrid(mlir::MLIRContext *context,
+                                                  transformer::WeightType weight,
+                                                  const GpuProductSchedule &schedule,
+                                                  tile::Count rows);
+
+/// The program of one block. `emit(row, token, sums)` is called for tiles [16, tokens] of each
+/// weight from `row` and `token` on, the same in all warps; rows and tokens past the last hold
+/// anything and must not be stored (`masked`).
+void emitGpuProducts(TileBuilder &b, const GpuProductSchedule &schedule, const ProductInput &input,
+                     mlir::ValueRange weights, tile::Count rows,
+                     llvm::function_ref<void(mlir::Value row, mlir::Value token,
+                                             llvm::MutableArrayRef<mlir::Value> sums)>
+                         emit);
+
+} // namespace ingot::kernels
+
+#endif // INGOT_LIB_KERNELS_GPUPRODUCT_H
