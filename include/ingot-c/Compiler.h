@@ -38,7 +38,7 @@ typedef struct {
   const char *source; /**< a .gguf file, a Hugging Face folder, or with `weights` a config.json */
   const char *output; /**< written under a temporary name and renamed; NULL or "-": standard output,
                          with `stopAfter` */
-  const char *const *targets; /**< "cpu:x86-64-v3", ...; none: that one */
+  const char *const *targets; /**< "cpu:x86-64-v3", "cuda:sm_90a", ...; none: the first */
   size_t targetCount;
   uint64_t maxContext;     /**< tokens of one sequence; 0: the model's, at most 8192 */
   uint64_t maxBatch;       /**< sequences of one step; 0: 1 */

@@ -37,6 +37,25 @@ format::Name NameTable::add(StringRef name) {
   return entry->second;
 }
 
+std::vector<char> artifact::layOutCudaCode(StringRef ptx, StringRef cubin, unsigned capability,
+                                           bool isExact, unsigned ptxVersion) {
+  constexpr uint64_t cubinAlignment = 16;
+  format::CudaCodeHeader header = {};
+  header.ptx = {sizeof(header), ptx.size() + 1};
+  if (!cubin.empty())
+    header.cubin = {llvm::alignTo(header.ptx.offset + header.ptx.count, cubinAlignment),
+                    cubin.size()};
+  header.ptxVersion = ptxVersion;
+  header.capability = capability;
+  header.isExact = isExact;
+  std::vector<char> section(
+      std::max(header.ptx.offset + header.ptx.count, header.cubin.offset + header.cubin.count));
+  std::memcpy(section.data(), &header, sizeof(header));
+  llvm::copy(ptx, section.begin() + header.ptx.offset);
+  llvm::copy(cubin, section.begin() + header.cubin.offset);
+  return section;
+}
+
 //===------------------------------------------------------------------------------------------===//
 // Weights
 //===------------------------------------------------------------------------------------------===//

@@ -106,6 +106,16 @@ std::string artifact::writeCard(plan::ProgramOp program, const CardData &data) {
                     {"weights", describeWeights(program)},
                     {"memory", describeMemory(program)},
                     {"remarks", std::move(remarks)}};
+  if (!data.kernels.empty()) {
+    json::Array kernels;
+    for (const CardKernel &kernel : data.kernels)
+      kernels.push_back(json::Object{{"target", kernel.target},
+                                     {"name", kernel.name},
+                                     {"registers", kernel.registers},
+                                     {"shared_bytes", kernel.sharedBytes},
+                                     {"spill_bytes", kernel.spillBytes}});
+    card["kernels"] = std::move(kernels);
+  }
   if (auto model = program->getParentOp()->getAttrOfType<DictionaryAttr>("transformer.model"))
     card["model"] = convertDictionary(model);
   std::string text;

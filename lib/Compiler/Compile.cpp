@@ -15,9 +15,11 @@
 #include "ingot/Compiler/Register.h"
 #include "ingot/Import/Import.h"
 #include "ingot/Target/Cpu.h"
+#include "ingot/Target/Nvptx.h"
 #include "mlir/IR/AsmState.h"
 #include "mlir/Pass/PassManager.h"
 #include "mlir/Support/Timing.h"
+#include "passes/Target/Passes.h"
 #include "passes/Tile/Passes.h"
 #include "llvm/ADT/StringExtras.h"
 #include "llvm/Support/FileSystem.h"
@@ -181,12 +183,30 @@ private:
       if (value > most)
         return makeError(llvm::Twine("expected ") + name + " to be at most " + llvm::Twine(most) +
                          ", got " + llvm::Twine(value));
+    return checkTargets();
+  }
+
+  llvm::Error checkTargets() {
     for (const std::string &text : options.targets) {
+      if (llvm::StringRef(text).starts_with("cuda:")) {
+        llvm::Expected<const NvptxChip *> chip = NvptxChip::parseTarget(text);
+        if (!chip)
+          return chip.takeError();
+        chips.push_back(*chip);
+        continue;
+      }
       llvm::Expected<CpuTarget> target = CpuTarget::parse(text);
       if (!target)
         return target.takeError();
       targets.push_back(*target);
     }
+    if (!targets.empty() && !chips.empty())
+      return makeError("expected targets of one kind, got '" + targets.front().getName() +
+                       "' and '" + chips.front()->getTargetName() +
+                       "': compile the model once for each");
+    if (!chips.empty() && options.activations == "int8")
+      return makeError("expected --activations to be auto or float for '" +
+                       chips.front()->getTargetName() + "', got 'int8'");
     return llvm::Error::success();
   }
 
@@ -244,6 +264,10 @@ private:
     pipeline.maxOutputs =
         std::min<int64_t>(pipeline.maxTokens, std::max<int64_t>(64, pipeline.maxSequences));
     pipeline.cacheFormat = options.kvFormat;
+    pipeline.target = chips.empty() ? TargetKind::Cpu : TargetKind::Cuda;
+    constexpr int64_t gpuPageTokens = 32; // a warp of the attention kernel takes a page at a time
+    if (pipeline.target == TargetKind::Cuda)
+      pipeline.pageTokens = gpuPageTokens;
     pipeline.activations = llvm::StringSwitch<compress::Activations>(options.activations)
                                .Case("float", compress::Activations::Float)
                                .Case("int8", compress::Activations::Int8)
@@ -303,7 +327,54 @@ private:
       kernels.push_back(
           {target.getName(), {result->sharedObject.begin(), result->sharedObject.end()}});
     }
+    for (const NvptxChip *chip : chips)
+      if (llvm::Error error = generateGpuCode(*chip))
+        return error;
     return llvm::Error::success();
+  }
+
+  llvm::Error generateGpuCode(const NvptxChip &chip) {
+    OwningOpRef<ModuleOp> copy(model.module->clone());
+    PassManager manager(&context);
+    manager.addPass(tile::createLowerTileToNvptx({chip.capability}));
+    manager.addPass(target::createVerifyNvptxTarget({chip.getTargetName()}));
+    if (failed(manager.run(*copy)))
+      return diagnostics.take("the stage target failed");
+    llvm::Expected<std::string> ptx = compileForNvptx(*copy, chip);
+    if (!ptx)
+      return ptx.takeError();
+    assembly += *ptx;
+    GpuBinary binary;
+    if (std::string ptxas = findPtxas(); !ptxas.empty()) {
+      llvm::Expected<GpuBinary> assembled = assembleForNvptx(ptxas, *ptx, chip);
+      if (!assembled)
+        return assembled.takeError();
+      binary = std::move(*assembled);
+    } else {
+      remarks.push_back({"missed", "target",
+                         chip.getTargetName() +
+                             ": no ptxas on PATH or in /usr/local/cuda/bin: the driver compiles "
+                             "the kernels when they are first loaded"});
+    }
+    reportGpuKernels(chip, binary);
+    kernels.push_back(
+        {chip.getTargetName(),
+         artifact::layOutCudaCode(*ptx, binary.cubin, chip.capability, chip.isExact, ptxVersion)});
+    return llvm::Error::success();
+  }
+
+  void reportGpuKernels(const NvptxChip &chip, const GpuBinary &binary) {
+    for (const std::string &warning : binary.warnings)
+      remarks.push_back({"missed", "target", chip.getTargetName() + ": " + warning});
+    for (const GpuKernelUse &use : binary.kernels) {
+      gpuKernels.push_back(
+          {chip.getTargetName(), use.name, use.registers, use.sharedBytes, use.spillBytes});
+      std::string text;
+      llvm::raw_string_ostream(text)
+          << chip.getTargetName() << " " << use.name << ": " << use.registers << " registers, "
+          << use.sharedBytes << " bytes of shared memory, " << use.spillBytes << " bytes spilled";
+      remarks.push_back({use.spillBytes ? "missed" : "analysis", "target", text});
+    }
   }
 
   llvm::Expected<std::string> makeCard(plan::ProgramOp program) {
@@ -317,6 +388,9 @@ private:
     }
     for (const CpuTarget &target : targets)
       card.targets.push_back(target.getName());
+    for (const NvptxChip *chip : chips)
+      card.targets.push_back(chip->getTargetName());
+    card.kernels = gpuKernels;
     card.recipe =
         llvm::json::Object{{"activations", options.activations}, {"kv_format", options.kvFormat}};
     if (!options.weights.empty())
@@ -362,6 +436,8 @@ private:
   std::vector<Remark> remarks;
   size_t reported = 0;
   std::vector<CpuTarget> targets;
+  std::vector<const NvptxChip *> chips;
+  std::vector<artifact::CardKernel> gpuKernels;
   import::ImportedModel model;
   PipelineOptions pipeline;
   std::vector<artifact::KernelCode> kernels;

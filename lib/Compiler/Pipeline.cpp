@@ -52,6 +52,8 @@ static void buildModelStage(const PipelineOptions &options, OpPassManager &passe
 static void buildCompressStage(const PipelineOptions &options, OpPassManager &passes) {
   compress::QuantizeActivationsOptions quantize;
   quantize.activations = options.activations;
+  if (options.target == TargetKind::Cuda && options.activations == compress::Activations::Auto)
+    quantize.activations = compress::Activations::Float; // 16-bit products are fast there
   quantize.exclude.assign(options.floatActivations.begin(), options.floatActivations.end());
   passes.addPass(compress::createQuantizeActivations(quantize));
 }
@@ -75,6 +77,7 @@ static void buildTileStage(const PipelineOptions &options, OpPassManager &passes
   tile::SelectKernelsOptions select;
   select.maxContext = options.maxContext;
   select.maxSequences = options.maxSequences;
+  select.target = options.target == TargetKind::Cuda ? "cuda" : "cpu";
   passes.addPass(tile::createSelectKernels(select));
   addCleanup(passes);
 }
@@ -150,12 +153,16 @@ struct StageFlags : PassPipelineOptions<StageFlags> {
                              llvm::cl::init(defaults.maxOutputs)};
   Option<int64_t> pages{*this, "pages", llvm::cl::desc("Pages of the cache; 0: enough for all"),
                         llvm::cl::init(defaults.pages)};
+  Option<TargetKind> target{
+      *this, "target", llvm::cl::desc("Kind of machine"), llvm::cl::init(defaults.target),
+      llvm::cl::values(clEnumValN(TargetKind::Cpu, "cpu", "processors of the x86-64 family"),
+                       clEnumValN(TargetKind::Cuda, "cuda", "NVIDIA GPUs"))};
 
   PipelineOptions get() const {
     return {
         cacheFormat, pageTokens, activations,  {floatActivations.begin(), floatActivations.end()},
         devices,     maxContext, maxSequences, maxTokens,
-        maxOutputs,  pages};
+        maxOutputs,  pages,      target};
   }
 };
 

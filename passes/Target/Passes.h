@@ -17,6 +17,9 @@ namespace ingot::target {
 #define GEN_PASS_REGISTRATION
 #include "passes/Target/Passes.h.inc"
 
+/// That no tile kernel is left and every function has a body.
+llvm::LogicalResult verifyKernelsAreWhole(mlir::ModuleOp module);
+
 } // namespace ingot::target
 
 #endif // INGOT_PASSES_TARGET_PASSES_H

@@ -17,6 +17,18 @@ namespace ingot::target {
 #include "passes/Target/Passes.h.inc"
 } // namespace ingot::target
 
+LogicalResult ingot::target::verifyKernelsAreWhole(ModuleOp module) {
+  for (Operation &op : *module.getBody()) {
+    if (isa<ingot::tile::KernelOp>(op))
+      return op.emitOpError("expected kernels to be lowered before the target stage");
+    auto function = dyn_cast<LLVM::LLVMFuncOp>(op);
+    if (function && function.isExternal())
+      return function.emitOpError(
+          "expected every function to have a body: kernels have no library");
+  }
+  return success();
+}
+
 namespace {
 struct VerifyCpuTarget : ingot::target::impl::VerifyCpuTargetBase<VerifyCpuTarget> {
   using Base::Base;
@@ -29,17 +41,8 @@ struct VerifyCpuTarget : ingot::target::impl::VerifyCpuTargetBase<VerifyCpuTarge
     }
     if (failed(ingot::verifyCpuIntrinsics(getOperation(), *cpu)))
       return signalPassFailure();
-    for (Operation &op : *getOperation().getBody()) {
-      if (isa<ingot::tile::KernelOp>(op)) {
-        op.emitOpError("expected kernels to be lowered before the target stage");
-        return signalPassFailure();
-      }
-      auto function = dyn_cast<LLVM::LLVMFuncOp>(op);
-      if (function && function.isExternal()) {
-        function.emitOpError("expected every function to have a body: kernels have no library");
-        return signalPassFailure();
-      }
-    }
+    if (failed(ingot::target::verifyKernelsAreWhole(getOperation())))
+      return signalPassFailure();
     markAllAnalysesPreserved();
   }
 };

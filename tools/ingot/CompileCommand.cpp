@@ -176,7 +176,7 @@ private:
 void ingot::driver::addCompileSettings(CLI::App &app, CompileSettings &settings) {
   const char *group = "Compilation";
   app.add_option("--target", settings.targets,
-                 "cpu:LEVEL, may be given again (default cpu:x86-64-v3)")
+                 "cpu:LEVEL or cuda:CHIP, may be given again (default cpu:x86-64-v3)")
       ->group(group);
   app.add_option("--max-context", settings.maxContext,
                  "tokens of one sequence (default: the model's, at most 8192)")

@@ -49,11 +49,15 @@ struct PlanTables {
   NameTable names;
 };
 
-/// One target's code: an ELF shared object for CPUs.
+/// One target's code: an ELF shared object for CPUs, what `layOutCudaCode` makes for GPUs.
 struct KernelCode {
   std::string target; ///< as SectionEntry::target
   std::vector<char> bytes;
 };
+
+/// A CudaCodeHeader, the PTX and the cubin (none where empty) behind it.
+std::vector<char> layOutCudaCode(llvm::StringRef ptx, llvm::StringRef cubin, unsigned capability,
+                                 bool isExact, unsigned ptxVersion);
 
 struct ArtifactContents {
   PlanTables plan;

@@ -31,12 +31,19 @@ struct CardRemark {
   std::string text;
 };
 
+/// What the assembler of a GPU's toolkit says of a kernel.
+struct CardKernel {
+  std::string target, name;
+  uint64_t registers = 0, sharedBytes = 0, spillBytes = 0;
+};
+
 struct CardData {
   std::string compiler; ///< "ingot 0.1.0"
   std::vector<CardSource> sources;
   std::vector<std::string> targets;
   llvm::json::Object recipe; ///< the options that decided what was made
   std::vector<CardRemark> remarks;
+  std::vector<CardKernel> kernels; ///< none where nothing is known of them
 };
 
 /// Reads a file once for its size and SHA-256; memory does not depend on its size.

@@ -26,6 +26,7 @@ struct Remark {
 struct CompileOptions {
   std::string source; ///< a .gguf file, a Hugging Face folder, a config.json
   std::string output; ///< "-": standard output, only with `stopAfter`
+  /// CPUs ("cpu:x86-64-v3") or NVIDIA GPUs ("cuda:sm_90a"), not both.
   std::vector<std::string> targets = {"cpu:x86-64-v3"};
   uint64_t maxContext = 0; ///< 0: the model's, at most 8192
   uint64_t maxBatch = 1;

@@ -31,6 +31,10 @@ llvm::StringRef getStageName(Stage stage);
 /// The stage of a name, or nothing.
 std::optional<Stage> findStage(llvm::StringRef name);
 
+/// Kinds of machines. From compress on a module is for one of them: formats of activations, kernels
+/// and packings depend on it.
+enum class TargetKind { Cpu, Cuda };
+
 /// What decides what the passes do. Every default is that of the command line.
 struct PipelineOptions {
   std::string cacheFormat = "f16"; ///< numbers of the cache: f16 or f32
@@ -43,6 +47,7 @@ struct PipelineOptions {
   int64_t maxTokens = 256;   ///< most tokens of one step
   int64_t maxOutputs = 64;   ///< most rows of output of one step
   int64_t pages = 0;         ///< pages of the cache; 0: enough for every sequence at its longest
+  TargetKind target = TargetKind::Cpu;
 };
 
 /// Adds the passes of a stage; the last one checks what is true after it.

@@ -34,8 +34,8 @@ static llvm::Expected<std::unique_ptr<llvm::TargetMachine>> createMachine(const 
   llvm::TargetOptions options;
   options.AllowFPOpFusion = llvm::FPOpFusion::Strict;
   return std::unique_ptr<llvm::TargetMachine>(
-      backend->createTargetMachine(triple, chip.name, "+ptx83", options, std::nullopt, std::nullopt,
-                                   llvm::CodeGenOptLevel::Aggressive));
+      backend->createTargetMachine(triple, chip.name, "+ptx" + std::to_string(ptxVersion), options,
+                                   std::nullopt, std::nullopt, llvm::CodeGenOptLevel::Aggressive));
 }
 
 llvm::Expected<std::string> ingot::compileForNvptx(ModuleOp module, const NvptxChip &chip) {
