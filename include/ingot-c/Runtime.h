@@ -190,6 +190,10 @@ typedef struct {
 IngotError *ingotSessionStep(IngotSession *session, const IngotSequenceTokens *parts, size_t count,
                              IngotLogits *logits);
 
+/** Nanoseconds of the last step on the device alone: the mean of so many repetitions, one right
+   after the other. What a step takes beyond that is the host's. */
+IngotError *ingotSessionTimeStep(IngotSession *session, uint32_t repeats, uint64_t *nanoseconds);
+
 /** Bytes taken. */
 typedef struct {
   uint64_t weights, arena, cache, inputs;

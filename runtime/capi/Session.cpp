@@ -179,6 +179,14 @@ IngotError *ingotSessionStep(IngotSession *session, const IngotSequenceTokens *p
   return nullptr;
 }
 
+IngotError *ingotSessionTimeStep(IngotSession *session, uint32_t repeats, uint64_t *nanoseconds) {
+  Result<uint64_t> time = session->state->session->timeLastStep(repeats);
+  if (!time)
+    return makeError(time.message());
+  *nanoseconds = *time;
+  return nullptr;
+}
+
 IngotMemory ingotSessionMemory(const IngotSession *session) {
   MemoryUse use = session->state->session->getMemoryUse();
   return {use.weights, use.arena, use.cache, use.inputs};

@@ -112,6 +112,9 @@ public:
                              uint64_t *nanoseconds) = 0;
   /// Returns when all of the step is done.
   virtual Status run(const Step &step) = 0;
+  /// Nanoseconds of a step that was run before, on the device alone: the mean of so many, one right
+  /// after the other. What `run` takes beyond that is the host's.
+  virtual Result<uint64_t> timeStep(const Step &step, unsigned repeats) = 0;
   virtual Result<std::unique_ptr<Event>> record() = 0;
   /// Returns when everything handed in is done.
   virtual Status synchronize() = 0;

@@ -361,7 +361,14 @@ Status Session::runProgram(Program &program) {
                    uint64_t(gridCounts[uint32_t(format::Count::Outputs)]) * header->outputWidth *
                        sizeof(float)};
   }
+  lastStep = step;
   return options.profile ? profileStep(program, step) : queue->run(step);
+}
+
+Result<uint64_t> Session::timeLastStep(unsigned repeats) {
+  if (lastStep.launches.empty())
+    return INGOT_ERROR("there was no step to be timed");
+  return queue->timeStep(lastStep, repeats);
 }
 
 Status Session::profileStep(const Program &program, const Step &step) {

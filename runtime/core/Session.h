@@ -69,6 +69,9 @@ public:
   uint64_t getFreePages() const { return pages.getFreeCount(); }
 
   Result<StepOutput> step(std::span<const SequenceTokens> batch);
+  /// Nanoseconds of the last step on the device alone, see Queue::timeStep. Computes the same
+  /// again.
+  Result<uint64_t> timeLastStep(unsigned repeats);
 
   const Model &getModel() const { return *model; }
   /// What the session and its model took.
@@ -130,6 +133,7 @@ private:
   std::vector<Row> rows;
   std::vector<uint64_t> batchMarks; ///< step in which a sequence was last seen, to find it twice
   uint64_t stepNumber = 0, lastStamp = 0;
+  Step lastStep; ///< without launches: there was none
   PageAllocator pages;
   std::vector<CommandTime> profile;
   std::vector<uint64_t> launchNanoseconds;

@@ -74,6 +74,12 @@ public:
     pool.run(step.launches, step.counts);
     return copy(step.output.to, step.output.from, step.output.bytes);
   }
+  Result<uint64_t> timeStep(const Step &step, unsigned repeats) override {
+    ReachedEvent begin;
+    for (unsigned i = 0; i < repeats; ++i)
+      INGOT_RETURN_IF_ERROR(run(step));
+    return (ReachedEvent().getNanoseconds() - begin.getNanoseconds()) / std::max(repeats, 1u);
+  }
   Result<std::unique_ptr<Event>> record() override {
     return std::unique_ptr<Event>(std::make_unique<ReachedEvent>());
   }

@@ -34,6 +34,7 @@ public:
   Status launchTimed(std::span<const Launch> launches, const int64_t *counts,
                      uint64_t *nanoseconds) override;
   Status run(const Step &step) override;
+  Result<uint64_t> timeStep(const Step &step, unsigned repeats) override;
   Result<std::unique_ptr<Event>> record() override;
   Status synchronize() override;
 
@@ -51,6 +52,7 @@ private:
   CudaQueue(ContextRef context) : context(std::move(context)) {}
   Status prepare();
   PreparedStep &findPrepared(const Step &step);
+  Status prepareGraph(PreparedStep &known, const Step &step);
   Status enqueueStep(const Step &step);
   Status enqueueLaunches(std::span<const Launch> launches, const int64_t *deviceCounts,
                          std::span<const DriverEvent> events);
@@ -59,6 +61,8 @@ private:
   template <typename Enqueue> Result<GraphRun> capture(Enqueue enqueue);
   Result<const int64_t *> uploadCounts(const int64_t *counts);
   Status createEvents(size_t count);
+  Status measureEvents();
+  Result<double> timeGraph(GraphRun graph);
 
   ContextRef context;
   Stream stream = nullptr;
@@ -68,6 +72,7 @@ private:
   std::unique_ptr<GpuMemory> gpuCounts;
   uint64_t countSlot = 0;
   std::vector<DriverEvent> events; ///< of launchTimed
+  double eventNanoseconds = -1;    ///< what an event between two launches costs; below 0: unknown
   std::vector<PreparedStep> prepared;
   uint64_t steps = 0;
 };

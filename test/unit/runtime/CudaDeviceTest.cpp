@@ -225,16 +225,16 @@ TEST_F(CudaDeviceTest, CodeFromAFileIsNotBelieved) {
 
 TEST_F(CudaDeviceTest, ADriverThatIsTooOldForThePtxNamesBothVersions) {
   fake.failures["cuLinkComplete"] = {codePtxTooNew};
-  EXPECT_EQ(openModel(), "toy.ingot: section Kernels of cuda:sm_80: the NVIDIA driver, for CUDA "
+  EXPECT_EQ(openModel(), "toy.ingot: section Kernels of cuda:sm_90: the NVIDIA driver, for CUDA "
                          "13.0, is too old for PTX 7.8: update it, or compile the model where "
                          "ptxas is installed");
 }
 
 TEST_F(CudaDeviceTest, WhatTheDriversCompilerSaysIsShown) {
   ArtifactBuilder builder = GpuCode::makeBuilder();
-  builder.code = {{"cuda:sm_80", GpuCode::makeSection(std::string("nonsense\0", 9))}};
+  builder.code = {{"cuda:sm_90", GpuCode::makeSection(std::string("nonsense\0", 9))}};
   EXPECT_EQ(openModel(builder),
-            "toy.ingot: section Kernels of cuda:sm_80: the driver cannot compile the kernels' PTX: "
+            "toy.ingot: section Kernels of cuda:sm_90: the driver cannot compile the kernels' PTX: "
             "words of the fake driver for 218 (CUDA_ERROR_INVALID_PTX, 218): kernels.ptx, line 1;; "
             "syntax error");
 }
@@ -243,9 +243,8 @@ TEST_F(CudaDeviceTest, AKernelThatIsMissingOrWantsTooMuchIsNamed) {
   ArtifactBuilder builder = GpuCode::makeBuilder();
   builder.kernels[1].symbol = builder.name("absent");
   EXPECT_EQ(openModel(builder),
-            "toy.ingot: section Kernels of cuda:sm_80: the code has no kernel 'absent'");
+            "toy.ingot: section Kernels of cuda:sm_90: the code has no kernel 'absent'");
   builder = GpuCode::makeBuilder();
-  fake.capability = 80;
   builder.kernels[2].sharedBytes = 227 << 10;
   EXPECT_EQ(openModel(builder), "opened"); // was allowed before it is launched
   EXPECT_EQ(step({1, 2, 3}), "done");
@@ -282,7 +281,7 @@ TEST_F(CudaDeviceTest, WhatTheDriverCompiledIsKept) {
   openAgain();
   EXPECT_EQ(fake.calls["cuLinkComplete"], 1);
   // Another capability or version is another file; no directory keeps nothing.
-  fake.capability = 80;
+  fake.capability = 100;
   openAgain();
   EXPECT_EQ(fake.calls["cuLinkComplete"], 1);
   options.cacheDirectory = "/proc/no/such";

@@ -19,7 +19,7 @@ struct GpuCode {
   }
 
   static std::vector<std::byte> makeSection(const std::string &ptx, const std::string &cubin = "",
-                                            uint32_t capability = 80, bool isExact = false) {
+                                            uint32_t capability = 90, bool isExact = false) {
     format::CudaCodeHeader header = {};
     uint64_t cubinOffset = (sizeof header + ptx.size() + 15) / 16 * 16;
     header.ptx = {sizeof header, ptx.size()};
@@ -39,7 +39,7 @@ struct GpuCode {
   /// The toy model with this code instead of a CPU's.
   static ArtifactBuilder makeBuilder() {
     ArtifactBuilder builder = Toy::makeBuilder();
-    builder.code = {{"cuda:sm_80", readKernels()}};
+    builder.code = {{"cuda:sm_90", readKernels()}};
     for (format::KernelRecord &kernel : builder.kernels) {
       kernel.threads = threads;
       kernel.flags = format::DependentLaunch;

@@ -247,6 +247,19 @@ TEST_P(SessionTest, SessionsOfSeveralThreadsShareTheDevice) {
     thread.join();
 }
 
+TEST_P(SessionTest, TimingAStepChangesNothing) {
+  restart({});
+  EXPECT_EQ(session->timeLastStep(3).message(), "there was no step to be timed");
+  SequenceId s = add();
+  expectStep({{s, {1, 2, 3}, 1}});
+  for (int i = 0; i < 3; ++i) {
+    Result<uint64_t> time = session->timeLastStep(5);
+    ASSERT_TRUE(time.ok()) << time.message();
+    EXPECT_LT(*time, uint64_t(60) * 1000 * 1000 * 1000);
+    expectStep({{s, {4}, 1}});
+  }
+}
+
 TEST_P(SessionTest, MemoryIsWhatThePlanSays) {
   MemoryUse use = session->getMemoryUse();
   EXPECT_EQ(use.arena, model->getPlan().header->arenaBytes);

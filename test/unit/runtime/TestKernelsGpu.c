@@ -12,6 +12,7 @@
 
 #define ENTRY(name, isInside, list, ...)                                                           \
   __attribute__((nvptx_kernel)) void name list {                                                   \
+    __asm__ volatile("griddepcontrol.wait;" ::: "memory");                                         \
     void *arguments[] = {__VA_ARGS__};                                                             \
     int64_t x = __nvvm_read_ptx_sreg_ctaid_x(), y = __nvvm_read_ptx_sreg_ctaid_y(),                \
             z = __nvvm_read_ptx_sreg_ctaid_z();                                                    \
