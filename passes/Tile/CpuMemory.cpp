@@ -377,6 +377,13 @@ LogicalResult CpuEmitter::emitDecode(DecodeOp op) {
                                 bytesOf(element));
   };
   auto loadFloats = [&](int64_t byte, Type element) -> Value {
+    if (element
+            .isBF16()) { // in integers: LLVM may move bf16 through a library (CpuEmitter::asBF16)
+      VectorType wide = VectorType::get(rows, b.getI32Type());
+      Value bits = arith::ExtUIOp::create(b, loc, wide, load(byte, rows, b.getI16Type()));
+      bits = arith::ShLIOp::create(b, loc, bits, makeInteger(wide, 16));
+      return arith::BitcastOp::create(b, loc, VectorType::get(rows, f32), bits);
+    }
     Value floats = load(byte, rows, element);
     return element == f32
                ? floats

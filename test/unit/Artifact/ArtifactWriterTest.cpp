@@ -36,7 +36,9 @@ ArtifactContents makeContents(const std::vector<uint64_t> &weightBytes) {
                             plan.names.add("plain"), end, weightBytes[i], 1, weightBytes[i] / 4});
     end = (end + weightBytes[i] + 63) / 64 * 64;
   }
-  plan.kernels.push_back({plan.names.add("kernel"), plan.names.add("Family"), 2, 0, 1, 2, 3, 0});
+  plan.kernels.push_back(
+      {plan.names.add("kernel"), plan.names.add("Family"), 2, 0, 0, 1, 2, 3, 0, 0});
+  plan.reaches.assign(2, {format::noCount, 0, 0, 1});
   plan.arguments.push_back({static_cast<uint32_t>(format::Space::Input), 0, 0, 0});
   plan.arguments.push_back({static_cast<uint32_t>(format::Space::Arena), 0, 0, 0});
   format::CommandRecord launch = {};

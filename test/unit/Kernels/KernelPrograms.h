@@ -39,7 +39,7 @@ struct KernelCase {
 };
 
 /// Most tokens of a sequence in all cases.
-inline constexpr int64_t contextTokens = 64;
+inline constexpr int64_t contextTokens = 80;
 
 /// All cases, with `each` and `both` written out.
 std::vector<KernelCase> getKernelCases();

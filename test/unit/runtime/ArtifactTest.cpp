@@ -32,7 +32,7 @@ format::SectionEntry *getEntries(File &file) {
 }
 
 /// Order of the sections in files of ArtifactBuilder with one code level.
-enum { Kernels, Names, PlanIndex, Weights, WeightChecksums, Card };
+enum { Kernels, Names, PlanIndex, KernelReaches, Weights, WeightChecksums, Card };
 
 TEST(Artifact, AnIntactFileShowsWhatWasWritten) {
   ArtifactBuilder builder = Toy::makeBuilder();
@@ -151,7 +151,7 @@ TEST(Artifact, SectionTablesThatLieAreRefusedWithTheReason) {
   EXPECT_EQ(edit([](auto *) {}), "accepted");
   EXPECT_THAT(edit([](auto *s) { s[Card].offset += 8; }), HasSubstr("is not a multiple of 4096"));
   EXPECT_THAT(edit([](auto *s) { s[Card].offset = 0; }),
-              HasSubstr("section 5 (Card): 2 bytes at 0 do not"));
+              HasSubstr("section 6 (Card): 2 bytes at 0 do not"));
   EXPECT_THAT(edit([](auto *s) { s[Card].bytes = ~uint64_t(0); }), HasSubstr("do not lie between"));
   EXPECT_THAT(edit([](auto *s) { s[Card].offset = ~uint64_t(4095); }),
               HasSubstr("do not lie between"));
