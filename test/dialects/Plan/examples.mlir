@@ -84,3 +84,19 @@ plan.program @model bounds <tokens = 64, outputs = 4, sequences = 2, context_tok
     plan.launch @project grid [outputs, 1, 1] (token_ids, @head, out @logits)
   }
 }
+
+// -----
+
+plan.program @model bounds <tokens = 64, outputs = 4, sequences = 2, context_tokens = 128, page_tokens = 16, pages = 0, pages_per_sequence = 0>
+    arena 5120 cache 0 vocabulary 100 result @logits width 64 {
+  plan.buffer @hidden arena at 0 bytes 4096 live [0, 1]
+  plan.buffer @logits arena at 4096 bytes 1024 live [1, 1]
+  plan.weight @head at 0 bytes 4096 [64, 16] "f32" packing "rows" sources ["head"]
+  plan.kernel @embed family "Embedding" arguments 2
+  plan.kernel @project family "Linear" arguments 3 cost <weight_bytes = 4096, bytes_per_row = 128, operations_per_row = 2048, tokens>
+      reaches [tokens * 64, 4096, outputs * 256]
+  plan.entry @step tokens 1 to 64 {
+    plan.launch @embed grid [tokens, 1, 1] (token_ids, out @hidden)
+    plan.launch @project grid [outputs, 1, 1] (@hidden, @head, out @logits)
+  }
+}

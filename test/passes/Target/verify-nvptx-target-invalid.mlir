@@ -3,7 +3,7 @@
 // An instruction of a later chip.
 // expected-error @+1 {{expected an instruction that sm_80 has, got one of sm_90}}
 tile.kernel @Dependence() grid [1] {
-  tile.await
+  tile.await_launches
   tile.return
 }
 

@@ -4,7 +4,7 @@
 // What the chip has passes unchanged: kernels for early chips do not wait by themselves.
 // CHECK-LABEL: llvm.func @Barrier
 tile.kernel @Barrier() grid [1] threads 64 {
-  tile.await
+  tile.await_launches
   // CHECK: nvvm.barrier0
   tile.barrier
   tile.return
