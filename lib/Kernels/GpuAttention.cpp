@@ -122,8 +122,17 @@ private:
     return b.reshape(moved, {warps, before, page});
   }
 
+  /// Numbers past the range of f16 become its ends: slots that nothing has written hold anything,
+  /// and their weight of 0 must meet a number.
   Value toF16(Value tile) {
-    return cache.getFormat().isF16() ? tile : b.fromF32(b.toF32(tile), b.f16());
+    if (cache.getFormat().isF16())
+      return tile;
+    constexpr double end = 65504;
+    Value x = b.toF32(tile);
+    auto type = cast<RankedTensorType>(x.getType());
+    x = arith::MinimumFOp::create(b.builder, b.loc, x, b.constant(type, end));
+    x = arith::MaximumFOp::create(b.builder, b.loc, x, b.constant(type, -end));
+    return b.fromF32(x, b.f16());
   }
 
   Value transposeLast(Value tile) {
