@@ -114,6 +114,10 @@ ExtentAttr KernelOp::getExtent(unsigned axis) {
   return ExtentAttr::get(getContext(), 1);
 }
 
+bool KernelOp::awaitsLaunches() {
+  return getBody().walk([](AwaitLaunchesOp) { return WalkResult::interrupt(); }).wasInterrupted();
+}
+
 //===----------------------------------------------------------------------------------------------===//
 // LaunchOp
 //===----------------------------------------------------------------------------------------------===//

@@ -47,6 +47,8 @@ def KernelOp : Tile_Op<"kernel", [IsolatedFromAbove, Symbol, SingleBlock]> {
     ::mlir::Block::BlockArgListType getViews() { return getBody().getArguments(); }
     /// Extent of axis 0, 1 or 2; the number 1 where the kernel has none.
     ExtentAttr getExtent(unsigned axis);
+    /// Whether the kernel waits by itself for what was launched before it (`tile.await_launches`).
+    bool awaitsLaunches();
   }];
   let hasCustomAssemblyFormat = 1;
   let hasRegionVerifier = 1;

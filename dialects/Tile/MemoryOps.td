@@ -277,7 +277,7 @@ def AwaitLaunchesOp : Tile_Op<"await_launches", [MemoryEffects<[MemRead, MemWrit
   let summary = "wait for all that was launched before this kernel";
   let description = [{
     A kernel with it may start before its predecessors are complete. Ahead of it only weights are read and nothing is written;
-    every thread passes it once. Nothing where launches follow each other without overlap.
+    every thread passes it once, in one of the branches where there are several. Nothing where launches follow each other without overlap.
   }];
   let assemblyFormat = "attr-dict";
 }

@@ -42,16 +42,20 @@ std::optional<GpuProductSchedule> kernels::getGpuSchedule(transformer::WeightTyp
   if (run == 0)
     return std::nullopt;
   // Eight warps hide the latency of memory behind each other where there are columns for them.
-  GpuProductSchedule schedule = {run, 8, 4, 64};
+  GpuProductSchedule schedule = {run, 8, 4, 32, 4};
   while (schedule.warps > 1 && schedule.getStepColumns() > weight.getColumns())
     schedule.warps /= 2;
   // Operands of a step, of all weights and tokens, must fit the registers.
   if (run > 8)
-    schedule.blockTokens = run > 16 ? 16 : 32;
+    schedule.blockTokens = 16;
   if (weights > 1) {
-    schedule.blockTokens /= 2;
-    schedule.unroll /= 2;
+    schedule.blockTokens = 16;
+    schedule.rowTiles = 2;
+    schedule.unroll = 2;
   }
+  while (weight.getRows() % (schedule.rowTiles * GpuProductSchedule::blockRows) != 0 &&
+         schedule.rowTiles > 1)
+    schedule.rowTiles /= 2;
   return schedule;
 }
 
@@ -194,37 +198,56 @@ public:
         operands(b, schedule, input, weights.front()) {}
 
   void run() {
-    row = b.mul(b.blockId(tile::Axis::X), GpuProductSchedule::blockRows);
     Value token = b.mul(b.blockId(tile::Axis::Y), schedule.blockTokens);
-    whole = input.columns / schedule.getStepColumns();
-    total = llvm::divideCeil(input.columns, schedule.getStepColumns());
-    done = std::min(schedule.unroll, total);
-    // Weights of the first steps are on their way before what the launch waits for is there.
-    first = loadSteps(0, done);
-    tile::AwaitLaunchesOp::create(b.builder, b.loc);
     constexpr int64_t few = GpuProductSchedule::tokenTile;
-    if (schedule.blockTokens == few) {
-      runTokens(token, few);
-      return;
-    }
+    if (schedule.blockTokens == few)
+      return runFew(token);
     Value end = b.add(token, few + 1);
-    b.ifLess(
-        b.count(rows), end, [&] { runTokens(token, few); },
-        [&] { runTokens(token, schedule.blockTokens); });
+    b.ifLess(b.count(rows), end, [&] { runFew(token); }, [&] { runMany(token); });
   }
 
 private:
-  /// Weights of a step, those of each weight.
+  /// Up to 8 tokens. Weights of the first steps are on their way before what the launch waits for
+  /// is there.
+  void runFew(Value token) {
+    rowTiles = {b.mul(b.blockId(tile::Axis::X), GpuProductSchedule::blockRows)};
+    int64_t steps = llvm::divideCeil(input.columns, schedule.getStepColumns());
+    int64_t ahead = std::min(schedule.unroll, steps);
+    SmallVector<Value> first = loadSteps(0, ahead);
+    tile::AwaitLaunchesOp::create(b.builder, b.loc);
+    runTokens(token, GpuProductSchedule::tokenTile, schedule.unroll, ahead, first);
+  }
+
+  /// More tokens: what is read of them costs more than the weights, so that one block in
+  /// `rowTiles` computes the rows of all of them, and the others have nothing to do.
+  void runMany(Value token) {
+    tile::AwaitLaunchesOp::create(b.builder, b.loc);
+    Value block = b.blockId(tile::Axis::X);
+    auto emitAll = [&] {
+      rowTiles.clear();
+      for (int64_t i = 0; i < schedule.rowTiles; ++i)
+        rowTiles.push_back(b.mul(b.add(block, i), GpuProductSchedule::blockRows));
+      runTokens(token, schedule.blockTokens, /*unroll=*/1, 0, {});
+    };
+    if (schedule.rowTiles == 1)
+      return emitAll();
+    b.ifLess(b.rem(block, schedule.rowTiles), b.index(1), emitAll);
+  }
+
+  /// Weights of a step: for each tile of rows those of each weight.
   void loadStep(Value column, bool masked, SmallVector<Value> &loaded) {
-    for (Value weight : weights)
-      loaded.push_back(operands.loadWeights(weight, row, column, masked));
+    for (Value row : rowTiles)
+      for (Value weight : weights)
+        loaded.push_back(operands.loadWeights(weight, row, column, masked));
   }
 
   /// Weights of the steps from `begin` to `end`; the last of all may be partial.
   SmallVector<Value> loadSteps(int64_t begin, int64_t end) {
     SmallVector<Value> loaded;
-    for (int64_t step = begin; step < end; ++step)
-      loadStep(b.index(step * schedule.getStepColumns()), /*masked=*/step >= whole, loaded);
+    for (int64_t step = begin; step < end; ++step) {
+      Value column = b.index(step * schedule.getStepColumns());
+      loadStep(column, (step + 1) * schedule.getStepColumns() > input.columns, loaded);
+    }
     return loaded;
   }
 
@@ -232,7 +255,7 @@ private:
   SmallVector<Value> addSteps(ArrayRef<Value> loaded, Value column, Value token, int64_t tokens,
                               ArrayRef<Value> sums) {
     SmallVector<Value> next(sums), activations;
-    int64_t steps = loaded.size() / weights.size();
+    int64_t steps = loaded.size() / sums.size();
     auto load = [&](int64_t step) {
       return operands.loadActivations(token, b.add(column, step * schedule.getStepColumns()),
                                       tokens);
@@ -242,18 +265,22 @@ private:
       activations.push_back(load(step));
     for (int64_t step = 0; step < steps; ++step) {
       Value x = operands.toOperand(isFew ? activations[step] : load(step));
-      for (size_t i = 0; i < weights.size(); ++i)
+      for (size_t i = 0; i < sums.size(); ++i)
         next[i] =
             tile::ContractOp::create(b.builder, b.loc, next[i].getType(), tile::Atom::MmaM16N8K16,
-                                     loaded[step * weights.size() + i], x, next[i]);
+                                     loaded[step * sums.size() + i], x, next[i]);
     }
     return next;
   }
 
-  void runTokens(Value token, int64_t tokens) {
-    int64_t columns = schedule.getStepColumns(), unroll = schedule.unroll;
-    SmallVector<Value> sums(weights.size(), b.constant(operands.sumsType(tokens), 0));
-    sums = addSteps(first, b.index(0), token, tokens, sums);
+  /// All columns for the tiles of rows and `tokens` tokens, of which `done` steps are loaded.
+  void runTokens(Value token, int64_t tokens, int64_t unroll, int64_t done, ArrayRef<Value> first) {
+    int64_t columns = schedule.getStepColumns(), whole = input.columns / columns,
+            total = llvm::divideCeil(input.columns, columns);
+    SmallVector<Value> sums(rowTiles.size() * weights.size(),
+                            b.constant(operands.sumsType(tokens), 0));
+    if (done)
+      sums = addSteps(first, b.index(0), token, tokens, sums);
     int64_t full = done + (std::max(whole, done) - done) / unroll * unroll;
     if (done < full)
       sums = b.forLoop(b.index(done * columns), b.index(full * columns), unroll * columns, sums,
@@ -265,11 +292,13 @@ private:
                        });
     if (full < total) // what is left, all at once
       sums = addSteps(loadSteps(full, total), b.index(full * columns), token, tokens, sums);
-    SmallVector<Value> results;
-    for (Value sum : sums)
-      results.push_back(b.reshape(b.reduce(tile::ReduceKind::Add, sum, 0),
-                                  {GpuProductSchedule::blockRows, tokens}));
-    emit(row, token, results);
+    for (auto [number, row] : llvm::enumerate(rowTiles)) {
+      SmallVector<Value> results;
+      for (Value sum : ArrayRef(sums).slice(number * weights.size(), weights.size()))
+        results.push_back(b.reshape(b.reduce(tile::ReduceKind::Add, sum, 0),
+                                    {GpuProductSchedule::blockRows, tokens}));
+      emit(row, token, results);
+    }
   }
 
   TileBuilder &b;
@@ -279,10 +308,7 @@ private:
   tile::Count rows;
   Emit emit;
   Operands operands;
-  Value row;
-  int64_t whole = 0, total = 0; ///< steps without and with the partial one
-  int64_t done = 0;             ///< steps of `first`
-  SmallVector<Value> first;
+  SmallVector<Value> rowTiles; ///< first rows of the tiles that the block computes
 };
 
 } // namespace

@@ -1,6 +1,6 @@
 //===- GpuProduct.h - Products with weights by the matrix units of a GPU ----------------------------===//
 //
-// y[f, t] = sum over c of W[f, c] x[t, c] for 16 rows of a weight and up to 64 tokens. What takes
+// y[f, t] = sum over c of W[f, c] x[t, c] for 16 rows of a weight and up to 32 tokens. What takes
 // time at few tokens is the stream of weights, so it decides the shape: a block is 16 rows, and its
 // warps share the columns, each lane loading what lies side by side in memory (8 floats of 16 bits,
 // 16 or 32 codes) of rows g and g + 8, g = lane / 4. That is operand A of mma.m16n8k16 with the
@@ -29,6 +29,7 @@ struct GpuProductSchedule {
   int64_t warps;       ///< of a block: parts of the columns
   int64_t unroll;      ///< steps whose loads are in flight together
   int64_t blockTokens; ///< most tokens of a block
+  int64_t rowTiles;    ///< tiles of 16 rows that a block with more than 8 tokens computes
 
   static constexpr int64_t blockRows = 16, tokenTile = 8, lanesAlongColumns = 4;
   int64_t getStepColumns() const { return run * lanesAlongColumns * warps; }

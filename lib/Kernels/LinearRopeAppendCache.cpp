@@ -493,9 +493,10 @@ std::optional<GpuProductSchedule> getGpuSchedule(const Request &request, Region 
     return std::nullopt;
   auto schedule =
       kernels::getGpuSchedule(linear.getWeight().getType(), 1, bool(linear.getScales()));
-  constexpr int64_t mostTokens = 16; // places and angles of more would spill
-  if (schedule)
-    schedule->blockTokens = std::min(schedule->blockTokens, mostTokens);
+  if (schedule) { // places and angles of more would spill
+    schedule->blockTokens = 16;
+    schedule->rowTiles = 1;
+  }
   return schedule;
 }
 

@@ -256,8 +256,7 @@ static BlockAttr getBlock(tile::KernelOp kernel) {
   std::optional<int64_t> threads = kernel.getThreads();
   if (!threads)
     return {};
-  bool awaits = !kernel.getBody().getOps<tile::AwaitLaunchesOp>().empty();
-  return BlockAttr::get(kernel.getContext(), *threads, /*sharedBytes=*/0, awaits);
+  return BlockAttr::get(kernel.getContext(), *threads, /*sharedBytes=*/0, kernel.awaitsLaunches());
 }
 
 void Planner::emitKernels(OpBuilder &builder) {

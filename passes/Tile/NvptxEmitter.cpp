@@ -188,8 +188,7 @@ FailureOr<LLVM::LLVMFuncOp> NvptxEmitter::emit() {
   for (BlockArgument view : kernel.getViews())
     set(view, function.getArgument(view.getArgNumber()));
   emitPrologue();
-  bool awaits =
-      !kernel.getBody().getOps<AwaitLaunchesOp>().empty() && capability >= firstWithDependence;
+  bool awaits = capability >= firstWithDependence && kernel.awaitsLaunches();
   if (awaits) // the next kernel may take what room is left on the chip
     NVVM::GriddepcontrolOp::create(b, loc, NVVM::GridDepActionKind::launch_dependents);
   Operation *end = LLVM::ReturnOp::create(b, loc, ValueRange());
@@ -239,8 +238,10 @@ LogicalResult NvptxEmitter::emitOp(Operation &op) {
         return success();
       })
       .Case([&](AwaitLaunchesOp op) -> LogicalResult {
-        if (op->getParentOp() != kernel)
-          return refuse(op, "expected it outside of control flow");
+        for (Operation *parent = op->getParentOp(); parent != kernel;
+             parent = parent->getParentOp())
+          if (!isa<scf::IfOp>(parent))
+            return refuse(op, "expected it outside of loops");
         if (capability >= firstWithDependence)
           NVVM::GriddepcontrolOp::create(b, loc, NVVM::GridDepActionKind::wait);
         return success();

@@ -18,10 +18,11 @@ tile.kernel @Copy(%a: !tile.view<[tokens, 576], f16>) grid [] {
 
 // -----
 
-tile.kernel @Branch() grid [] {
-  %true = arith.constant true
-  scf.if %true {
-    // expected-error @+1 {{cannot be lowered to NVPTX: expected it outside of control flow}}
+tile.kernel @Loop() grid [] {
+  %c0 = arith.constant 0 : index
+  %c1 = arith.constant 1 : index
+  scf.for %i = %c0 to %c1 step %c1 {
+    // expected-error @+1 {{cannot be lowered to NVPTX: expected it outside of loops}}
     tile.await_launches
   }
   tile.return
