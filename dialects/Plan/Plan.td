@@ -181,7 +181,7 @@ def Plan_KernelOp : Plan_Declaration<"kernel"> {
     Example:
     ```mlir
     plan.kernel @project family "Linear" arguments 3 cost <weight_bytes = 4096, bytes_per_row = 128, operations_per_row = 2048, tokens>
-        reaches [tokens * 64, 4096, outputs * 256]
+        reaches [tokens, 4, outputs * 64]
     ```
   }];
   let arguments = (ins

@@ -409,10 +409,6 @@ private:
     contents.plan = artifact::encodePlan(program);
     contents.kernels = std::move(kernels);
     contents.chatTemplate = model.chatTemplate;
-    llvm::Expected<std::string> card = makeCard(program);
-    if (!card)
-      return card.takeError();
-    contents.card = std::move(*card);
     if (model.tokenizer) {
       std::string reason;
       auto bytes = artifact::writeTokenizer(*model.tokenizer, reason);
@@ -420,6 +416,12 @@ private:
         return makeError(options.source + ": " + reason);
       contents.tokenizer = std::move(*bytes);
     }
+    // From here on time goes into the bytes of the model: those of the source are hashed.
+    report(Stage::Artifact, 0.5);
+    llvm::Expected<std::string> card = makeCard(program);
+    if (!card)
+      return card.takeError();
+    contents.card = std::move(*card);
     artifact::WriteOptions write;
     write.threads =
         options.threads ? options.threads : llvm::hardware_concurrency().compute_thread_count();

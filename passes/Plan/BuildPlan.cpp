@@ -289,18 +289,21 @@ int64_t Planner::getBytes(const StepArgument &argument) {
 }
 
 /// As the kernel's views say; where a view is of unknown size, to the end of the smallest thing
-/// that a launch hands over.
+/// that a launch hands over. The view of a cache has the pages of all sequences at their longest;
+/// kernels reach those that there are.
 ArrayAttr Planner::getReaches(tile::KernelOp kernel) {
   SmallVector<Attribute> reaches;
   for (auto [index, view] : llvm::enumerate(kernel.getViews())) {
     ReachAttr reach = findReach(cast<tile::ViewType>(view.getType()));
-    if (!reach) {
-      int64_t least = std::numeric_limits<int64_t>::max();
-      for (const StepLaunch &launch : step.launches)
-        if (launch.kernel == kernel)
-          least = std::min(least, getBytes(launch.arguments[index]));
+    int64_t least = std::numeric_limits<int64_t>::max();
+    bool isCache = false;
+    for (const StepLaunch &launch : step.launches)
+      if (launch.kernel == kernel) {
+        least = std::min(least, getBytes(launch.arguments[index]));
+        isCache |= launch.arguments[index].kind == Kind::Cache;
+      }
+    if (!reach || (isCache && reach.evaluate(bounds) > least))
       reach = ReachAttr::get(kernel.getContext(), std::nullopt, 0, least);
-    }
     reaches.push_back(reach);
   }
   return ArrayAttr::get(kernel.getContext(), reaches);

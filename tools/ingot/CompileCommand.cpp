@@ -61,8 +61,8 @@ const Compiler &loadCompiler() {
   return compiler;
 }
 
-/// Time that the stages take, by the calls that say where the compiler is. Packing the weights, a
-/// part of the last stage, is a line of its own: all else does not grow with the model.
+/// Time that the stages take, by the calls that say where the compiler is. The bytes of the model,
+/// hashed, packed and written in the last stage, are a line of their own: all else does not grow.
 class Stopwatch {
 public:
   void enter(const std::string &stage) {

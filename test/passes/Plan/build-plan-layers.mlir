@@ -25,6 +25,8 @@
 // CHECK:         plan.weight @norm0 at 43392 bytes 256 [1, 64] "f32"
 // CHECK:         plan.weight @"q1+k1" at 43648 bytes 6528
 // CHECK:         plan.weight @norm1 at 50176 bytes 256
+// CHECK:         plan.kernel @Attend family "Attend" arguments 9
+// CHECK-SAME:      reaches [tokens * 256, 6528, 4096, tokens * 4, tokens * 4, sequences * 8, 12288, 12288, tokens * 256]
 // CHECK:         plan.loop 2 {
 // CHECK-NEXT:      plan.launch @Attend grid [tokens, 1, 1] (@Gather.out, @"q0+k0" step 6784, @rope_table, positions, sequence_of, page_table,
 // CHECK-SAME:        inout @kv_cache step 24576, inout @kv_cache + 12288 step 24576, out @Attend.out) layer "blk.0..blk.1"
@@ -34,6 +36,8 @@
 
 // Fewer pages than every sequence could need are the caller's choice.
 // PAGES: pages = 3, pages_per_sequence = 2> arena 2048 cache 36864
+// PAGES: plan.kernel @Attend family "Attend" arguments 9
+// PAGES-SAME: 9216, 9216, tokens * 256]
 !kv = !transformer.kv_cache<layers = 2, heads = 3, dim = 32, format = f16, page = 16>
 !embd = !transformer.weight<[128, 64], f32>
 !rope = !transformer.weight<[64, 16], f32>
