@@ -9,6 +9,7 @@
 
 #include "ingot/Artifact/ArtifactWriter.h"
 #include "ingot/Artifact/OutputFile.h"
+#include "ingot/Artifact/RepeatedWeights.h"
 #include "llvm/ADT/STLExtras.h"
 #include "llvm/ADT/Twine.h"
 #include "llvm/Support/MathExtras.h"
@@ -224,7 +225,7 @@ namespace {
 struct Part {
   SectionKind kind;
   format::Name target;
-  ArrayRef<uint8_t> data; ///< Weights: not used
+  ArrayRef<uint8_t> data; ///< Weights that are written as they are made: not used
   uint64_t bytes;
 };
 
@@ -286,6 +287,15 @@ Error artifact::writeArtifact(StringRef path, ArtifactContents contents,
   FileSizeSignalBlock block;
   PlanTables &plan = contents.plan;
   std::vector<Part> parts;
+  RepeatedWeights repeated;
+  uint64_t weightsBytes = getWeightsBytes(plan);
+  if (options.repeatedRows) {
+    llvm::Expected<RepeatedWeights> collected = collectRepeatedWeights(plan, produce, options);
+    if (!collected)
+      return collected.takeError();
+    repeated = std::move(*collected);
+    weightsBytes = repeated.weights.size();
+  }
   auto add = [&](SectionKind kind, ArrayRef<uint8_t> data) {
     parts.push_back({kind, {}, data, data.size()});
   };
@@ -293,7 +303,7 @@ Error artifact::writeArtifact(StringRef path, ArtifactContents contents,
     parts.push_back({SectionKind::Kernels, plan.names.add(code.target), asBytes(code.bytes),
                      code.bytes.size()});
   std::vector<uint8_t> planBytes = layOutPlan(plan);
-  std::vector<uint64_t> sums(llvm::divideCeil(getWeightsBytes(plan), checksumPiece));
+  std::vector<uint64_t> sums(llvm::divideCeil(weightsBytes, checksumPiece));
   add(SectionKind::Plan, planBytes);
   add(SectionKind::KernelReaches, asBytes(plan.reaches));
   add(SectionKind::Names, asBytes(plan.names.getBytes()));
@@ -302,8 +312,10 @@ Error artifact::writeArtifact(StringRef path, ArtifactContents contents,
   if (!contents.chatTemplate.empty())
     add(SectionKind::ChatTemplate, asBytes(contents.chatTemplate));
   add(SectionKind::Card, asBytes(contents.card));
+  if (options.repeatedRows)
+    add(SectionKind::RepeatedWeights, repeated.runs);
   add(SectionKind::WeightChecksums, asBytes(sums));
-  parts.push_back({SectionKind::Weights, {}, {}, getWeightsBytes(plan)});
+  parts.push_back({SectionKind::Weights, {}, {}, weightsBytes});
 
   std::vector<format::SectionEntry> table;
   uint64_t end = sizeof(format::FileHeader) + parts.size() * sizeof(format::SectionEntry);
@@ -315,11 +327,19 @@ Error artifact::writeArtifact(StringRef path, ArtifactContents contents,
   llvm::Expected<OutputFile> file = OutputFile::create(path, end);
   if (!file)
     return file.takeError();
-  WeightsWriter weights(*file, table.back().offset, plan.weights, plan.names, parts.back().bytes,
-                        options);
-  if (Error error = weights.run(produce))
-    return error;
-  llvm::copy(weights.getChecksums(), sums.begin());
+  if (options.repeatedRows) {
+    if (Error error = file->write(table.back().offset, repeated.weights))
+      return error;
+    for (auto [piece, sum] : llvm::enumerate(sums))
+      sum = llvm::xxh3_64bits(
+          ArrayRef(repeated.weights).drop_front(piece * checksumPiece).take_front(checksumPiece));
+  } else {
+    WeightsWriter weights(*file, table.back().offset, plan.weights, plan.names, weightsBytes,
+                          options);
+    if (Error error = weights.run(produce))
+      return error;
+    llvm::copy(weights.getChecksums(), sums.begin());
+  }
   for (auto [part, entry] : llvm::zip_equal(parts, table)) {
     if (part.kind == SectionKind::Weights)
       continue;

@@ -425,6 +425,7 @@ private:
     artifact::WriteOptions write;
     write.threads =
         options.threads ? options.threads : llvm::hardware_concurrency().compute_thread_count();
+    write.repeatedRows = model.weights->getRepeatedRows();
     write.progress = [&](uint64_t done, uint64_t total) {
       report(Stage::Artifact, 0.5 + 0.5 * double(done) / double(std::max<uint64_t>(total, 1)));
     };

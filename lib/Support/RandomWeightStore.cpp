@@ -8,8 +8,12 @@
 
 #include "ingot/Support/Codec.h"
 #include "ingot/Support/WeightStore.h"
+#include "llvm/ADT/STLExtras.h"
+#include "llvm/ADT/StringExtras.h"
 #include "llvm/Support/Endian.h"
 #include "llvm/Support/xxhash.h"
+#include <atomic>
+#include <bitset>
 #include <cmath>
 
 using namespace ingot;
@@ -79,8 +83,14 @@ static BlockScales getScales(const NumericFormat &format, float deviation) {
   return {scale, format.isTwoLevel() ? minimum : -minimum};
 }
 
+/// Tells stores apart in the rows that threads keep, also one that lies where another one lay.
+static uint64_t makeIdentity() {
+  static std::atomic<uint64_t> last = 0; // only differs; orders nothing
+  return ++last;
+}
+
 RandomWeightStore::RandomWeightStore(uint64_t seed)
-    : seed(seed), description("random:" + std::to_string(seed)) {}
+    : identity(makeIdentity()), seed(seed), description("random:" + std::to_string(seed)) {}
 
 llvm::Error RandomWeightStore::add(llvm::StringRef name, const NumericFormat &format,
                                    llvm::ArrayRef<int64_t> shape, float deviation, float mean) {
@@ -98,13 +108,19 @@ const WeightInfo *RandomWeightStore::find(llvm::StringRef name) const {
   return found == weights.end() ? nullptr : &found->second.info;
 }
 
-llvm::Error RandomWeightStore::read(llvm::StringRef name, const WeightInfo &info, int64_t first,
-                                    int64_t count, llvm::MutableArrayRef<uint8_t> buffer) const {
-  const NumericFormat &format = *info.format;
-  const Weight &weight = weights.find(name)->second;
-  uint64_t key = mix(seed ^ llvm::xxh3_64bits(name));
+/// The hash of a name without its digits.
+static uint64_t hashRole(llvm::StringRef name) {
+  std::string role;
+  llvm::copy_if(name, std::back_inserter(role), [](char c) { return !llvm::isDigit(c); });
+  return llvm::xxh3_64bits(role);
+}
+
+void RandomWeightStore::makeRow(llvm::StringRef name, const Weight &weight, int64_t row,
+                                llvm::MutableArrayRef<uint8_t> buffer) const {
+  const NumericFormat &format = *weight.info.format;
+  uint64_t key = mix(seed ^ hashRole(name));
   BlockScales scales = format.isFloat() ? BlockScales{} : getScales(format, weight.deviation);
-  uint64_t block = uint64_t(first) * (info.columns / format.blockElements);
+  uint64_t block = uint64_t(row) * (weight.info.columns / format.blockElements);
   for (; !buffer.empty(); buffer = buffer.drop_front(format.blockBytes), ++block) {
     uint64_t state = mix(key + block);
     uint8_t *bytes = buffer.data();
@@ -121,6 +137,35 @@ llvm::Error RandomWeightStore::read(llvm::StringRef name, const WeightInfo &info
     endian::write16le(bytes + format.scaleOffset, floatToHalf(scales.scale));
     if (format.hasMinimum)
       endian::write16le(bytes + format.minimumOffset, floatToHalf(scales.minimum));
+  }
+}
+
+/// Weights are read row after row, so that a thread keeps the rows of the one that it reads.
+llvm::Error RandomWeightStore::read(llvm::StringRef name, const WeightInfo &info, int64_t first,
+                                    int64_t count, llvm::MutableArrayRef<uint8_t> buffer) const {
+  struct Rows {
+    uint64_t store = 0;
+    const Weight *weight = nullptr;
+    std::vector<uint8_t> bytes;
+    std::bitset<repeatedRows> made;
+  };
+  thread_local Rows rows;
+  const Weight &weight = weights.find(name)->second;
+  if (rows.store != identity || rows.weight != &weight) {
+    rows.store = identity;
+    rows.weight = &weight;
+    rows.bytes.resize(std::min(info.rows, repeatedRows) * info.rowBytes);
+    rows.made.reset();
+  }
+  for (int64_t row = first; row < first + count; ++row) {
+    int64_t place = row % repeatedRows;
+    llvm::MutableArrayRef<uint8_t> bytes =
+        llvm::MutableArrayRef(rows.bytes).slice(place * info.rowBytes, info.rowBytes);
+    if (!rows.made[place])
+      makeRow(name, weight, place, bytes);
+    rows.made[place] = true;
+    llvm::copy(bytes, buffer.begin());
+    buffer = buffer.drop_front(info.rowBytes);
   }
   return llvm::Error::success();
 }

@@ -83,7 +83,7 @@ void Description::writeLimits() {
       .number(header.pageCount)
       .end('}');
   json.key("memory").beginObject();
-  json.key("weights").number(artifact.getWeights().size());
+  json.key("weights").number(artifact.getWeightsBytes());
   json.key("arena").number(header.arenaBytes).key("cache").number(header.cacheBytes).end('}');
 }
 

@@ -46,6 +46,8 @@ const char *runtime::getSectionName(SectionKind kind) {
     return "Card";
   case SectionKind::KernelReaches:
     return "KernelReaches";
+  case SectionKind::RepeatedWeights:
+    return "RepeatedWeights";
   }
   return "unknown";
 }
@@ -68,7 +70,9 @@ Result<Artifact> Artifact::read(Bytes file, std::string name) {
     return INGOT_ERROR("%s: must lie at a multiple of 8 in memory", artifact.path.c_str());
   if (Status status = artifact.readSections(); !status)
     return std::move(status).withContext(artifact.path);
-  PlanSurroundings surroundings{artifact.names.size(), artifact.weights.size(),
+  if (Status status = artifact.readRepeats(); !status)
+    return std::move(status).withContext(artifact.path + ": section RepeatedWeights");
+  PlanSurroundings surroundings{artifact.names.size(), artifact.getWeightsBytes(),
                                 artifact.getOnly(SectionKind::KernelReaches),
                                 artifact.getMinorVersion() >= format::reachesMinorVersion};
   Result<Plan> plan = readPlan(artifact.getOnly(SectionKind::Plan), surroundings);
@@ -165,7 +169,7 @@ Status Artifact::checkSectionSet() {
       return INGOT_ERROR("section %s at %llu overlaps section %s at %llu",
                          getSectionName(sections[i - 1].kind), print(sections[i - 1].offset),
                          getSectionName(sections[i].kind), print(sections[i].offset));
-  for (uint32_t kind = uint32_t(SectionKind::Names); kind <= uint32_t(SectionKind::KernelReaches);
+  for (uint32_t kind = uint32_t(SectionKind::Names); kind <= uint32_t(SectionKind::RepeatedWeights);
        ++kind) {
     uint64_t count = std::count_if(sections.begin(), sections.end(), [&](const Section &section) {
       return section.kind == SectionKind(kind);
@@ -185,6 +189,68 @@ Status Artifact::checkSectionSet() {
     return INGOT_ERROR("section WeightChecksums has %llu bytes, %llu weight pieces need %llu",
                        print(sums), print(pieces), print(pieces * sizeof(uint64_t)));
   return Status::success();
+}
+
+/// Runs lie in the weights one after the other, and take what they repeat from the section Weights.
+Status Artifact::readRepeats() {
+  constexpr uint64_t maxBytes = uint64_t(1) << 46;
+  Bytes section = getOnly(SectionKind::RepeatedWeights);
+  if (section.empty())
+    return Status::success();
+  auto isInside = [](uint64_t offset, uint64_t bytes, uint64_t limit) {
+    return offset <= limit && bytes <= limit - offset;
+  };
+  if (section.size() < sizeof(format::RepeatHeader))
+    return INGOT_ERROR("%zu bytes are too few for its header", section.size());
+  auto *header = reinterpret_cast<const format::RepeatHeader *>(section.data());
+  if (header->bytes > maxBytes)
+    return INGOT_ERROR("%llu bytes of weights are more than the limit of %llu",
+                       print(header->bytes), print(maxBytes));
+  if (header->runs.offset % alignof(uint64_t) ||
+      header->runs.count > section.size() / sizeof(format::RepeatRun) ||
+      !isInside(header->runs.offset, header->runs.count * sizeof(format::RepeatRun),
+                section.size()))
+    return INGOT_ERROR("%llu runs at %llu end past its %zu bytes", print(header->runs.count),
+                       print(header->runs.offset), section.size());
+  std::span table(reinterpret_cast<const format::RepeatRun *>(section.data() + header->runs.offset),
+                  header->runs.count);
+  uint64_t end = 0;
+  for (uint64_t i = 0; i < table.size(); ++i) {
+    const format::RepeatRun &run = table[i];
+    if (run.offset < end || !isInside(run.offset, run.bytes, header->bytes))
+      return INGOT_ERROR("run %llu: %llu bytes at %llu do not lie between %llu and %llu", print(i),
+                         print(run.bytes), print(run.offset), print(end), print(header->bytes));
+    if (!run.period || !isInside(run.source, run.period, weights.size()))
+      return INGOT_ERROR("run %llu: %llu bytes at %llu do not lie in the %zu bytes of weights",
+                         print(i), print(run.period), print(run.source), weights.size());
+    end = run.offset + run.bytes;
+  }
+  repeats = header;
+  runs = table;
+  return Status::success();
+}
+
+void Artifact::copyWeights(uint64_t offset, std::span<std::byte> to) const {
+  if (!repeats) {
+    std::memcpy(to.data(), weights.data() + offset, to.size());
+    return;
+  }
+  std::memset(to.data(), 0, to.size());
+  auto run = std::upper_bound(
+      runs.begin(), runs.end(), offset,
+      [](uint64_t value, const format::RepeatRun &candidate) { return value < candidate.offset; });
+  if (run != runs.begin())
+    --run; // may end before `offset`
+  uint64_t end = offset + to.size();
+  for (; run != runs.end() && run->offset < end; ++run) {
+    uint64_t at = std::max(run->offset, offset);
+    while (at < std::min(run->offset + run->bytes, end)) {
+      uint64_t inPeriod = (at - run->offset) % run->period;
+      uint64_t bytes = std::min({run->period - inPeriod, run->offset + run->bytes - at, end - at});
+      std::memcpy(to.data() + (at - offset), weights.data() + run->source + inPeriod, bytes);
+      at += bytes;
+    }
+  }
 }
 
 Bytes Artifact::getOnly(SectionKind kind) const {
@@ -210,10 +276,12 @@ Status Artifact::verifyWeights() const {
     if (computeChecksum(weights.subspan(offset, bytes)) == expected)
       continue;
     auto inside = [&](const format::WeightRecord &weight) {
-      return weight.offset < offset + bytes && weight.offset + weight.bytes > offset;
+      return !repeats && weight.offset < offset + bytes && weight.offset + weight.bytes > offset;
     };
     auto first = std::find_if(plan.weights.begin(), plan.weights.end(), inside);
-    std::string_view owner = first == plan.weights.end() ? "padding" : getName(first->name);
+    std::string_view owner = repeats                       ? "repeated rows"
+                             : first == plan.weights.end() ? "padding"
+                                                           : getName(first->name);
     return INGOT_ERROR(
         "%s: section Weights: checksum of piece %llu (bytes %llu to %llu, from '%.*s' on) "
         "does not match",

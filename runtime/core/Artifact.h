@@ -58,7 +58,13 @@ public:
   uint32_t getMinorVersion() const;
   std::span<const Section> getSections() const { return sections; }
   const Plan &getPlan() const { return plan; }
+  /// As they lie in the file. Where `hasRepeats`, kernels see `getWeightsBytes` bytes that
+  /// `copyWeights` makes of them.
   Bytes getWeights() const { return weights; }
+  bool hasRepeats() const { return repeats; }
+  uint64_t getWeightsBytes() const { return repeats ? repeats->bytes : weights.size(); }
+  /// Bytes from `offset` on as kernels see them.
+  void copyWeights(uint64_t offset, std::span<std::byte> to) const;
   /// Empty when the artefact has no section of that kind.
   Bytes getTokenizer() const { return getOnly(format::SectionKind::Tokenizer); }
   std::string_view getChatTemplate() const;
@@ -79,6 +85,7 @@ private:
   Status readSections();
   Status readSection(const format::SectionEntry &entry, uint64_t index, uint64_t tableEnd);
   Status checkSectionSet();
+  Status readRepeats();
   Bytes getOnly(format::SectionKind kind) const;
 
   std::string path;
@@ -87,6 +94,8 @@ private:
   std::vector<Section> sections;
   std::string_view names;
   Bytes weights;
+  const format::RepeatHeader *repeats = nullptr; ///< null: the weights lie in the file as they are
+  std::span<const format::RepeatRun> runs;
   Plan plan;
 };
 

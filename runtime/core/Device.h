@@ -15,6 +15,7 @@
 
 #include "runtime/core/Artifact.h"
 
+#include <functional>
 #include <memory>
 
 namespace ingot::runtime {
@@ -32,6 +33,9 @@ protected:
   uint64_t bytes = 0;
   bool hostAccessible = false;
 };
+
+/// Writes the bytes from an offset on.
+using ByteSource = std::function<void(uint64_t offset, std::span<std::byte> to)>;
 
 /// A function of a module, as its device understands it.
 using Kernel = const void *;
@@ -148,6 +152,9 @@ public:
   virtual Result<std::unique_ptr<DeviceMemory>> allocate(uint64_t bytes) = 0;
   /// Zeroed memory of the host that copies are fast from and to.
   virtual Result<std::unique_ptr<DeviceMemory>> allocateStaging(uint64_t bytes) = 0;
+  /// Memory with the bytes that `source` writes, from several threads at once, a part each.
+  virtual Result<std::unique_ptr<DeviceMemory>> importBytes(uint64_t bytes,
+                                                            const ByteSource &source) = 0;
   /// Makes host bytes visible to kernels, read-only: in place where the device can, else by a copy.
   /// The host bytes must outlive the result.
   virtual Result<std::unique_ptr<DeviceMemory>> importBytes(Bytes bytes) = 0;

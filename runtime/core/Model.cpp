@@ -49,7 +49,12 @@ Result<std::unique_ptr<Model>> Model::create(std::shared_ptr<const Artifact> ope
       return kernel.takeStatus().withContext(context);
     model->kernels.push_back(*kernel);
   }
-  Result<std::unique_ptr<DeviceMemory>> weights = device.importBytes(artifact.getWeights());
+  Result<std::unique_ptr<DeviceMemory>> weights =
+      artifact.hasRepeats() ? device.importBytes(artifact.getWeightsBytes(),
+                                                 [&](uint64_t offset, std::span<std::byte> to) {
+                                                   artifact.copyWeights(offset, to);
+                                                 })
+                            : device.importBytes(artifact.getWeights());
   if (!weights)
     return weights.takeStatus().withContext(artifact.getPath());
   model->weights = std::move(*weights);
@@ -60,6 +65,6 @@ Result<std::unique_ptr<Model>> Model::create(std::shared_ptr<const Artifact> ope
 
 MemoryUse Model::getMemoryUse() const {
   const format::PlanHeader &header = *getPlan().header;
-  return {artifact->getWeights().size(), header.arenaBytes, header.cacheBytes,
+  return {artifact->getWeightsBytes(), header.arenaBytes, header.cacheBytes,
           InputLayout(header).getBytes()};
 }

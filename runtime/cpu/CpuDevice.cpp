@@ -91,19 +91,18 @@ private:
 
 constexpr uint64_t copyPieceBytes = 1 << 20;
 
-/// A kernel: arguments are the source, its size and the destination, x is the piece.
+/// A kernel: arguments are the source and the destination, x is the piece.
 void copyPiece(void *const *arguments, const int64_t *, int64_t x, int64_t, int64_t) {
-  uint64_t bytes = *static_cast<const uint64_t *>(arguments[1]), offset = x * copyPieceBytes;
-  std::memcpy(static_cast<std::byte *>(arguments[2]) + offset,
-              static_cast<const std::byte *>(arguments[0]) + offset,
-              std::min(copyPieceBytes, bytes - offset));
+  auto &source = *static_cast<const ByteSource *>(arguments[0]);
+  auto &to = *static_cast<const std::span<std::byte> *>(arguments[1]);
+  uint64_t offset = x * copyPieceBytes;
+  source(offset, to.subspan(offset, std::min(copyPieceBytes, to.size() - offset)));
 }
 
-void copyInParallel(WorkerPool &pool, Bytes from, std::byte *to) {
-  uint64_t bytes = from.size();
-  void *arguments[] = {const_cast<std::byte *>(from.data()), &bytes, to};
-  Grid grid{int64_t((bytes + copyPieceBytes - 1) / copyPieceBytes), 1, 1};
-  Launch launch{reinterpret_cast<Kernel>(&copyPiece), arguments, 3, &grid};
+void copyInParallel(WorkerPool &pool, const ByteSource &source, std::span<std::byte> to) {
+  void *arguments[] = {const_cast<ByteSource *>(&source), &to};
+  Grid grid{int64_t((to.size() + copyPieceBytes - 1) / copyPieceBytes), 1, 1};
+  Launch launch{reinterpret_cast<Kernel>(&copyPiece), arguments, 2, &grid};
   pool.run({&launch, 1}, nullptr);
 }
 
@@ -155,14 +154,20 @@ Result<std::unique_ptr<DeviceMemory>> CpuDevice::allocate(uint64_t bytes) {
 Result<std::unique_ptr<DeviceMemory>> CpuDevice::importBytes(Bytes bytes) {
   bool copies = placement == WeightPlacement::Copied || (placement == WeightPlacement::Automatic &&
                                                          bytes.size() <= readAvailableMemory() / 2);
-  if (copies && !bytes.empty()) {
-    Result<MappedMemory> copy = MappedMemory::allocate(bytes.size());
-    if (!copy)
-      return copy.takeStatus();
-    copyInParallel(pool, bytes, copy->data());
-    return std::unique_ptr<DeviceMemory>(std::make_unique<HostMemory>(std::move(*copy)));
-  }
+  if (copies && !bytes.empty())
+    return importBytes(bytes.size(), [bytes](uint64_t offset, std::span<std::byte> to) {
+      std::memcpy(to.data(), bytes.data() + offset, to.size());
+    });
   return std::unique_ptr<DeviceMemory>(std::make_unique<HostMemory>(bytes));
+}
+
+Result<std::unique_ptr<DeviceMemory>> CpuDevice::importBytes(uint64_t bytes,
+                                                             const ByteSource &source) {
+  Result<MappedMemory> copy = MappedMemory::allocate(bytes);
+  if (!copy)
+    return copy.takeStatus();
+  copyInParallel(pool, source, {copy->data(), copy->size()});
+  return std::unique_ptr<DeviceMemory>(std::make_unique<HostMemory>(std::move(*copy)));
 }
 
 Result<std::unique_ptr<Queue>> CpuDevice::createQueue() {

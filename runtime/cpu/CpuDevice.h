@@ -43,6 +43,8 @@ public:
     return allocate(bytes);
   }
   Result<std::unique_ptr<DeviceMemory>> importBytes(Bytes bytes) override;
+  Result<std::unique_ptr<DeviceMemory>> importBytes(uint64_t bytes,
+                                                    const ByteSource &source) override;
   Result<std::unique_ptr<Queue>> createQueue() override;
   Result<DeviceSpeed> measureSpeed() override;
 

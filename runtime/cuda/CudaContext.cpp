@@ -2,8 +2,6 @@
 
 #include "runtime/cuda/CudaContext.h"
 
-#include <cstring>
-
 using namespace ingot::runtime;
 using namespace ingot::runtime::cuda;
 
@@ -97,7 +95,6 @@ Result<std::unique_ptr<PinnedMemory>> PinnedMemory::allocate(ContextRef context,
       return driver.describe(code, formatText("cannot allocate %llu bytes of pinned host memory",
                                               (unsigned long long)bytes)
                                        .c_str());
-    std::memset(address, 0, bytes);
     memory->base = static_cast<std::byte *>(address);
   }
   memory->bytes = bytes;

@@ -55,7 +55,7 @@ private:
 /// Memory of the host that the GPU reads and writes without detours.
 class PinnedMemory : public DeviceMemory {
 public:
-  /// Zeroed.
+  /// As it comes: not zeroed.
   static Result<std::unique_ptr<PinnedMemory>> allocate(ContextRef context, uint64_t bytes);
   ~PinnedMemory() override;
 

@@ -7,6 +7,7 @@
 #include "runtime/cuda/Upload.h"
 
 #include <bit>
+#include <cstring>
 
 using namespace ingot;
 using namespace ingot::runtime;
@@ -104,14 +105,23 @@ Result<std::unique_ptr<DeviceMemory>> CudaDevice::allocateStaging(uint64_t bytes
   Result<std::unique_ptr<PinnedMemory>> memory = PinnedMemory::allocate(context, bytes);
   if (!memory)
     return memory.takeStatus();
+  if (bytes)
+    std::memset((*memory)->address(), 0, bytes);
   return std::unique_ptr<DeviceMemory>(std::move(*memory));
 }
 
 Result<std::unique_ptr<DeviceMemory>> CudaDevice::importBytes(Bytes bytes) {
-  Result<std::unique_ptr<GpuMemory>> memory = GpuMemory::allocate(context, bytes.size());
+  return importBytes(bytes.size(), [bytes](uint64_t offset, std::span<std::byte> to) {
+    std::memcpy(to.data(), bytes.data() + offset, to.size());
+  });
+}
+
+Result<std::unique_ptr<DeviceMemory>> CudaDevice::importBytes(uint64_t bytes,
+                                                              const ByteSource &source) {
+  Result<std::unique_ptr<GpuMemory>> memory = GpuMemory::allocate(context, bytes);
   if (!memory)
     return memory.takeStatus();
-  INGOT_RETURN_IF_ERROR(upload(context, bytes, (*memory)->address()));
+  INGOT_RETURN_IF_ERROR(upload(context, source, {(*memory)->address(), bytes}));
   return std::unique_ptr<DeviceMemory>(std::move(*memory));
 }
 

@@ -33,6 +33,8 @@ public:
   Result<std::unique_ptr<DeviceMemory>> allocate(uint64_t bytes) override;
   Result<std::unique_ptr<DeviceMemory>> allocateStaging(uint64_t bytes) override;
   Result<std::unique_ptr<DeviceMemory>> importBytes(Bytes bytes) override;
+  Result<std::unique_ptr<DeviceMemory>> importBytes(uint64_t bytes,
+                                                    const ByteSource &source) override;
   uint64_t roundCount(uint64_t count) const override;
   Result<std::unique_ptr<Queue>> createQueue() override;
   Result<DeviceSpeed> measureSpeed() override;

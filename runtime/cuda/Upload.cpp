@@ -14,9 +14,10 @@ using namespace ingot::runtime::cuda;
 
 namespace {
 
-constexpr uint64_t pieceBytes = 8 << 20;
+constexpr uint64_t pieceBytes = 4 << 20;
 constexpr unsigned buffersOfThread = 2;
 constexpr uint64_t mostThreads = 8;
+constexpr uint64_t piecesOfThread = 8; ///< at least: pinning a buffer takes as long as some copies
 
 /// What one thread needs: a stream, and buffers with the event after which each may be filled
 /// again.
@@ -26,10 +27,12 @@ public:
   ~Uploader();
   Status prepare(uint64_t bufferBytes);
   /// Takes pieces until none is left or another thread has failed.
-  Status run(Bytes from, std::byte *to, std::atomic<uint64_t> &next, std::atomic<bool> &failed);
+  Status run(const ByteSource &source, std::span<std::byte> to, std::atomic<uint64_t> &next,
+             std::atomic<bool> &failed);
 
 private:
-  Status sendPiece(Bytes piece, std::byte *to, unsigned buffer);
+  Status sendPiece(const ByteSource &source, uint64_t offset, std::span<std::byte> to,
+                   unsigned buffer);
 
   ContextRef context;
   Stream stream = nullptr;
@@ -65,19 +68,20 @@ Status Uploader::prepare(uint64_t bufferBytes) {
   return Status::success();
 }
 
-Status Uploader::sendPiece(Bytes piece, std::byte *to, unsigned buffer) {
+Status Uploader::sendPiece(const ByteSource &source, uint64_t offset, std::span<std::byte> to,
+                           unsigned buffer) {
   const Driver &driver = context->getDriver();
   const char *action = "cannot upload weights";
   // An event that was never recorded counts as reached.
   INGOT_RETURN_IF_ERROR(driver.check(driver.synchronizeEvent(sent[buffer]), action));
   std::byte *pinned = buffers[buffer]->address();
-  std::memcpy(pinned, piece.data(), piece.size());
+  source(offset, {pinned, to.size()});
   INGOT_RETURN_IF_ERROR(driver.check(
-      driver.copyAsync(toAddress(to), toAddress(pinned), piece.size(), stream), action));
+      driver.copyAsync(toAddress(to.data()), toAddress(pinned), to.size(), stream), action));
   return driver.check(driver.recordEvent(sent[buffer], stream, 0), action);
 }
 
-Status Uploader::run(Bytes from, std::byte *to, std::atomic<uint64_t> &next,
+Status Uploader::run(const ByteSource &source, std::span<std::byte> to, std::atomic<uint64_t> &next,
                      std::atomic<bool> &failed) {
   INGOT_RETURN_IF_ERROR(context->use());
   const Driver &driver = context->getDriver();
@@ -85,10 +89,10 @@ Status Uploader::run(Bytes from, std::byte *to, std::atomic<uint64_t> &next,
   // Relaxed: the number alone is shared, and threads are joined before anything is read.
   while (!failed.load(std::memory_order_relaxed)) {
     uint64_t offset = next.fetch_add(1, std::memory_order_relaxed) * pieceBytes;
-    if (offset >= from.size())
+    if (offset >= to.size())
       break;
-    Bytes piece = from.subspan(offset, std::min(pieceBytes, from.size() - offset));
-    INGOT_RETURN_IF_ERROR(sendPiece(piece, to + offset, buffer));
+    std::span piece = to.subspan(offset, std::min(pieceBytes, to.size() - offset));
+    INGOT_RETURN_IF_ERROR(sendPiece(source, offset, piece, buffer));
     buffer = (buffer + 1) % buffersOfThread;
   }
   return driver.check(driver.synchronizeStream(stream), "cannot upload weights");
@@ -96,21 +100,21 @@ Status Uploader::run(Bytes from, std::byte *to, std::atomic<uint64_t> &next,
 
 } // namespace
 
-Status cuda::upload(const ContextRef &context, Bytes from, std::byte *to) {
-  uint64_t pieces = (from.size() + pieceBytes - 1) / pieceBytes;
-  uint64_t count =
-      std::min({pieces, mostThreads, uint64_t(std::max(std::thread::hardware_concurrency(), 1u))});
+Status cuda::upload(const ContextRef &context, const ByteSource &source, std::span<std::byte> to) {
+  uint64_t pieces = (to.size() + pieceBytes - 1) / pieceBytes;
+  uint64_t cores = std::max(std::thread::hardware_concurrency(), 1u);
+  uint64_t count = std::min({pieces, pieces / piecesOfThread + 1, mostThreads, cores});
   std::deque<Uploader> uploaders; // which do not move
   for (uint64_t i = 0; i < count; ++i) {
     uploaders.emplace_back(context);
-    INGOT_RETURN_IF_ERROR(uploaders.back().prepare(std::min<uint64_t>(pieceBytes, from.size())));
+    INGOT_RETURN_IF_ERROR(uploaders.back().prepare(std::min<uint64_t>(pieceBytes, to.size())));
   }
   std::atomic<uint64_t> next = 0;
   std::atomic<bool> failed = false;
   std::vector<Status> results(count);
   std::vector<std::thread> threads;
   auto work = [&](uint64_t i) {
-    results[i] = uploaders[i].run(from, to, next, failed);
+    results[i] = uploaders[i].run(source, to, next, failed);
     if (!results[i])
       failed.store(true, std::memory_order_relaxed);
   };

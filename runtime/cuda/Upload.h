@@ -1,6 +1,6 @@
 //===- Upload.h - Bytes of the host into a GPU, fast --------------------------------------------===//
 //
-// Several threads read the source (a mapped file gives one thread a fraction of what the bus takes)
+// Several threads ask the source (a mapped file gives one thread a fraction of what the bus takes)
 // into pinned buffers, from which the GPU fetches while the next ones are filled.
 //
 //===------------------------------------------------------------------------------------------===//
@@ -15,7 +15,7 @@ namespace ingot::runtime::cuda {
 /// Returns when all bytes are there. Several threads read the source (a mapped file gives one
 /// thread a fraction of what the bus takes) into pinned buffers, from which the GPU fetches while
 /// the next ones are filled.
-Status upload(const ContextRef &context, Bytes from, std::byte *to);
+Status upload(const ContextRef &context, const ByteSource &source, std::span<std::byte> to);
 
 } // namespace ingot::runtime::cuda
 

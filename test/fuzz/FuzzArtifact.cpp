@@ -96,6 +96,10 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   }
   require(!describeArtifact(*artifact, true).empty());
   (void)artifact->verifyWeights().ok();
+  std::byte window[256];
+  uint64_t bytes = artifact->getWeightsBytes(), part = std::min<uint64_t>(bytes, sizeof window);
+  for (uint64_t offset : {uint64_t(0), (bytes - part) / 2, bytes - part})
+    artifact->copyWeights(offset, std::span(window, part));
   for (const Section &section : artifact->getSections())
     if (section.kind == format::SectionKind::Kernels)
       (void)cpu::checkKernelElf(section.bytes).ok();

@@ -75,6 +75,8 @@ using WeightProducer = std::function<llvm::Error(size_t index, WeightSink sink)>
 
 struct WriteOptions {
   unsigned threads = 1;
+  /// Weights repeat after so many rows, and are stored once (RepeatedWeights.h); 0: they do not.
+  uint64_t repeatedRows = 0;
   /// Bytes of weights written and to write; called before the first byte, then by one thread at a
   /// time, at most once per megabyte.
   std::function<void(uint64_t done, uint64_t total)> progress;

@@ -32,17 +32,18 @@ inline constexpr uint64_t weightAlignment = 64;
 inline constexpr uint64_t checksumPiece = 1 << 20;
 
 enum class SectionKind : uint32_t {
-  Names = 1,           ///< bytes of all strings, not terminated
-  Plan = 2,            ///< PlanHeader and its tables
-  Kernels = 3,         ///< one target's code; `SectionEntry::target` names it ("cpu:x86-64-v3")
-                       ///< and decides what it is: an ELF shared object for CPUs, a
-                       ///< CudaCodeHeader and its tables for NVIDIA GPUs ("cuda:sm_90a")
-  Weights = 4,         ///< packed weights in the order of use
-  WeightChecksums = 5, ///< uint64_t[ceil(weights.bytes / checksumPiece)]
-  Tokenizer = 6,       ///< TokenizerHeader and its tables
-  ChatTemplate = 7,    ///< Jinja text, UTF-8
-  Card = 8,            ///< JSON: hyper-parameters, source, recipe, remarks, memory plan
-  KernelReaches = 9, ///< ReachRecord: of each argument of each kernel, in the order of the kernels
+  Names = 1,            ///< bytes of all strings, not terminated
+  Plan = 2,             ///< PlanHeader and its tables
+  Kernels = 3,          ///< one target's code; `SectionEntry::target` names it ("cpu:x86-64-v3")
+                        ///< and decides what it is: an ELF shared object for CPUs, a
+                        ///< CudaCodeHeader and its tables for NVIDIA GPUs ("cuda:sm_90a")
+  Weights = 4,          ///< packed weights in the order of use
+  WeightChecksums = 5,  ///< uint64_t[ceil(weights.bytes / checksumPiece)]
+  Tokenizer = 6,        ///< TokenizerHeader and its tables
+  ChatTemplate = 7,     ///< Jinja text, UTF-8
+  Card = 8,             ///< JSON: hyper-parameters, source, recipe, remarks, memory plan
+  KernelReaches = 9,    ///< ReachRecord: of each argument of each kernel, in the order of kernels
+  RepeatedWeights = 10, ///< RepeatHeader and its table, where Weights holds equal bytes once
 };
 
 /// A string: `length` bytes at `offset` of the Names section.
@@ -221,6 +222,25 @@ static_assert(sizeof(BufferRecord) == 32 && sizeof(WeightRecord) == 56 &&
 static_assert(sizeof(ReachRecord) == 24);
 static_assert(sizeof(ArgumentRecord) == 24 && sizeof(CommandRecord) == 128 &&
               sizeof(EntryRecord) == 32);
+
+//===----------------------------------------------------------------------------------------------===//
+// Repeated weights
+//===----------------------------------------------------------------------------------------------===//
+
+/// Random weights, made up to measure an architecture, repeat. With this section the plan's weights
+/// are `bytes` bytes, zero but for the runs: byte i of a run is byte source + i % period of the
+/// section Weights.
+struct RepeatHeader {
+  uint64_t bytes;
+  Table runs; ///< RepeatRun, ascending, not overlapping
+};
+
+struct RepeatRun {
+  uint64_t offset, bytes;  ///< in the plan's weights
+  uint64_t source, period; ///< in the section Weights
+};
+
+static_assert(sizeof(RepeatHeader) == 24 && sizeof(RepeatRun) == 32);
 
 //===----------------------------------------------------------------------------------------------===//
 // Code for NVIDIA GPUs

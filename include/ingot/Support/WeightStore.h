@@ -60,6 +60,9 @@ public:
   /// store or name.
   llvm::Expected<std::string> hash(llvm::StringRef name) const;
 
+  /// Rows after which the rows of every weight come again; 0 where they do not.
+  virtual uint64_t getRepeatedRows() const { return 0; }
+
   /// What errors call the store: a file name.
   virtual llvm::StringRef getDescription() const = 0;
 
@@ -101,8 +104,9 @@ private:
 
 /// Random weights, to measure an architecture without its checkpoint. Any block depends on seed,
 /// name and position alone, so rows come out the same in whatever order they are read; nothing is
-/// stored. Integer formats get uniform codes and group scales, centred on zero; floats are roughly
-/// normal.
+/// stored. Rows come again after 128, and names that differ in digits alone, as those of layers do,
+/// have the same rows: an artefact stores them once. Integer formats get uniform codes and group
+/// scales, centred on zero; floats are roughly normal.
 class RandomWeightStore : public WeightStore {
 public:
   explicit RandomWeightStore(uint64_t seed);
@@ -113,6 +117,7 @@ public:
 
   const WeightInfo *find(llvm::StringRef name) const override;
   std::vector<std::string> getNames() const override { return names; }
+  uint64_t getRepeatedRows() const override { return repeatedRows; }
   llvm::StringRef getDescription() const override { return description; }
 
 protected:
@@ -120,11 +125,15 @@ protected:
                    llvm::MutableArrayRef<uint8_t> buffer) const override;
 
 private:
+  static constexpr int64_t repeatedRows = 128;
   struct Weight {
     WeightInfo info;
     float deviation, mean;
   };
-  uint64_t seed;
+  void makeRow(llvm::StringRef name, const Weight &weight, int64_t row,
+               llvm::MutableArrayRef<uint8_t> bytes) const;
+
+  uint64_t identity, seed;
   std::string description;
   llvm::StringMap<Weight> weights;
   std::vector<std::string> names;

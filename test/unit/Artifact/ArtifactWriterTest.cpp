@@ -123,6 +123,57 @@ TEST(ArtifactWriter, ThreadsDoNotChangeTheFile) {
   EXPECT_TRUE(folder.read(folder / "one") == folder.read(folder / "four"));
 }
 
+TEST(ArtifactWriter, RepeatedRowsAreStoredOnce) {
+  TestFolder folder;
+  std::vector<uint64_t> sizes = {1 << 16, 1 << 17, 100, 1 << 16, 24 << 10};
+  const uint64_t rows[] = {64, 128, 1, 64, 24};
+  auto make = [&] {
+    ArtifactContents contents = makeContents(sizes);
+    for (size_t i = 0; i < sizes.size(); ++i)
+      contents.plan.weights[i].rows = rows[i];
+    return contents;
+  };
+  // Rows of 1,024 bytes that come again after 16, the same in the first, second and fourth weight;
+  // the last one's rows do not divide.
+  auto byteOf = [&](size_t index, uint64_t position) {
+    return index % 2 == 0 && index ? byteAt(index, position) : byteAt(0, position % (16 << 10));
+  };
+  auto produce = [&](size_t index, WeightSink sink) -> llvm::Error {
+    std::vector<uint8_t> all(sizes[index]);
+    for (size_t i = 0; i < all.size(); ++i)
+      all[i] = byteOf(index, i);
+    llvm::ArrayRef<uint8_t> rest = all;
+    for (; !rest.empty(); rest = rest.drop_front(std::min<size_t>(rest.size(), 10007)))
+      if (llvm::Error error = sink(rest.take_front(10007)))
+        return error;
+    return llvm::Error::success();
+  };
+  WriteOptions options;
+  options.repeatedRows = 16;
+  ASSERT_EQ(toString(writeArtifact(folder / "one", make(), produce, options)), "");
+  options.threads = 4;
+  ASSERT_EQ(toString(writeArtifact(folder / "four", make(), produce, options)), "");
+  EXPECT_TRUE(folder.read(folder / "one") == folder.read(folder / "four"));
+
+  auto artifact = runtime::Artifact::open(folder / "one");
+  ASSERT_TRUE(bool(artifact)) << artifact.takeStatus().message();
+  EXPECT_TRUE(bool(artifact->verifyWeights()));
+  EXPECT_EQ(artifact->getWeights().size(), (16u << 10) + 128 + (24 << 10));
+  for (size_t i = 0; i < sizes.size(); ++i) {
+    std::vector<std::byte> bytes(sizes[i]);
+    artifact->copyWeights(artifact->getPlan().weights[i].offset, bytes);
+    for (size_t j = 0; j < bytes.size(); ++j)
+      ASSERT_EQ(uint8_t(bytes[j]), byteOf(i, j)) << "byte " << j << " of weight " << i;
+  }
+  // What a packing makes must be what the plan says here too.
+  sizes[1] -= 1024;
+  EXPECT_THAT(toString(writeArtifact(folder / "bad", make(), produce, options)), "");
+  ArtifactContents contents = make();
+  sizes[1] += 1024;
+  EXPECT_THAT(toString(writeArtifact(folder / "bad", contents, produce, options)),
+              HasSubstr("weight 'weight1': the plan has 130048 bytes for it"));
+}
+
 TEST(ArtifactWriter, WritesAModelWithoutWeights) {
   TestFolder folder;
   ASSERT_EQ(toString(writeArtifact(folder / "a", makeContents({}), makeProducer({}))), "");

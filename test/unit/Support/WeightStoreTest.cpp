@@ -82,6 +82,20 @@ TEST(WeightStore, RandomRowsAreReproducible) {
   }
 }
 
+// Rows come again after as many as the store says, and in the weights of other layers.
+TEST(WeightStore, RandomRowsRepeat) {
+  RandomWeightStore store(7);
+  int64_t period = store.getRepeatedRows();
+  for (const char *name : {"blk.0.q", "blk.13.q", "blk.0.k"})
+    cantFail(store.add(name, get("q4_1"), {2 * period + 5, 64}));
+  std::vector<uint8_t> all = read(store, "blk.0.q", 0, 2 * period + 5);
+  EXPECT_EQ(read(store, "blk.0.q", period, period + 5), read(store, "blk.0.q", 0, period + 5));
+  EXPECT_EQ(read(store, "blk.13.q", 3, 2 * period), read(store, "blk.0.q", 3, 2 * period));
+  EXPECT_NE(read(store, "blk.0.k", 0, 5), read(store, "blk.0.q", 0, 5));
+  EXPECT_NE(read(store, "blk.0.q", 0, period - 1), read(store, "blk.0.q", 1, period - 1));
+  EXPECT_EQ(InlineWeightStore().getRepeatedRows(), 0u);
+}
+
 // Random weights have the deviation asked for and a mean near zero, in every format.
 TEST(WeightStore, RandomWeightsAreCentred) {
   RandomWeightStore store(1);

@@ -29,6 +29,8 @@ struct ArtifactBuilder {
   std::vector<format::CommandRecord> commands;
   std::vector<format::EntryRecord> entries;
   std::vector<std::byte> weights;
+  std::vector<format::RepeatRun> runs; ///< none: the weights are as they are
+  uint64_t repeatedBytes = 0;
   std::vector<std::pair<std::string, std::vector<std::byte>>> code; ///< target and ELF
   std::string names, card = "{}", chatTemplate;
   std::vector<std::byte> tokenizer;
@@ -79,6 +81,12 @@ struct ArtifactBuilder {
     parts.push_back({SectionKind::Weights, {}, weights});
     parts.push_back({SectionKind::WeightChecksums, {}, sums});
     parts.push_back({SectionKind::Card, {}, std::as_bytes(std::span(card))});
+    std::vector<std::byte> repeats(sizeof(format::RepeatHeader));
+    if (!runs.empty()) {
+      format::RepeatHeader header{repeatedBytes, append(repeats, runs)};
+      std::memcpy(repeats.data(), &header, sizeof(header));
+      parts.push_back({SectionKind::RepeatedWeights, {}, repeats});
+    }
     if (!tokenizer.empty())
       parts.push_back({SectionKind::Tokenizer, {}, tokenizer});
     if (!chatTemplate.empty())

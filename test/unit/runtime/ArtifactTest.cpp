@@ -50,6 +50,66 @@ TEST(Artifact, AnIntactFileShowsWhatWasWritten) {
   EXPECT_TRUE(artifact->verifyWeights().ok());
 }
 
+/// The toy model; its weights (the floats 2, 3, 5 at multiples of 64) are made of two stored parts.
+ArtifactBuilder makeRepeated() {
+  ArtifactBuilder builder = Toy::makeBuilder();
+  std::vector<std::byte> whole = builder.weights;
+  whole.resize(192 + 200);
+  builder.weights.assign(whole.begin(), whole.begin() + 128);                              // 2, 3
+  builder.weights.insert(builder.weights.end(), whole.begin() + 128, whole.begin() + 132); // 5
+  builder.repeatedBytes = whole.size();
+  builder.runs = {{0, 128, 0, 128}, {128, 4, 128, 4}, {200, 190, 0, 68}};
+  return builder;
+}
+
+TEST(Artifact, RepeatedWeightsAreWrittenOut) {
+  ArtifactBuilder builder = makeRepeated();
+  File file = builder.build();
+  Result<Artifact> artifact = Artifact::read(file, "toy.ingot");
+  ASSERT_TRUE(artifact.ok()) << artifact.message();
+  EXPECT_TRUE(artifact->hasRepeats());
+  EXPECT_EQ(artifact->getWeightsBytes(), 392u);
+  EXPECT_TRUE(artifact->verifyWeights().ok());
+  std::vector<std::byte> expected(392);
+  for (const format::RepeatRun &run : builder.runs)
+    for (uint64_t i = 0; i < run.bytes; ++i)
+      expected[run.offset + i] = builder.weights[run.source + i % run.period];
+  for (uint64_t begin = 0; begin <= 392; begin += 3)
+    for (uint64_t end = begin; end <= 392; end += 7) {
+      std::vector<std::byte> part(end - begin, std::byte(0xee));
+      artifact->copyWeights(begin, part);
+      ASSERT_TRUE(std::equal(part.begin(), part.end(), expected.begin() + begin)) << begin << end;
+    }
+}
+
+TEST(Artifact, BadRunsAreRefused) {
+  auto refuse = [](auto edit) {
+    ArtifactBuilder builder = makeRepeated();
+    edit(builder);
+    return open(builder.build());
+  };
+  EXPECT_EQ(refuse([](auto &) {}), "accepted");
+  std::string section = "toy.ingot: section RepeatedWeights: ";
+  EXPECT_EQ(refuse([](auto &b) { b.runs[1].offset = 127; }),
+            section + "run 1: 4 bytes at 127 do not lie between 128 and 392");
+  EXPECT_EQ(refuse([](auto &b) { b.runs[2].bytes = 193; }),
+            section + "run 2: 193 bytes at 200 do not lie between 132 and 392");
+  EXPECT_EQ(refuse([](auto &b) { b.runs[2].bytes = ~uint64_t(0); }),
+            section + "run 2: 18446744073709551615 bytes at 200 do not lie between 132 and 392");
+  EXPECT_EQ(refuse([](auto &b) { b.runs[0].period = 0; }),
+            section + "run 0: 0 bytes at 0 do not lie in the 132 bytes of weights");
+  EXPECT_EQ(refuse([](auto &b) { b.runs[0].source = 5; }),
+            section + "run 0: 128 bytes at 5 do not lie in the 132 bytes of weights");
+  EXPECT_EQ(refuse([](auto &b) { b.repeatedBytes = uint64_t(1) << 60; }),
+            section + "1152921504606846976 bytes of weights are more than the limit of "
+                      "70368744177664");
+  EXPECT_THAT(refuse([](auto &b) {
+                b.repeatedBytes = 130;
+                b.runs.resize(1);
+              }),
+              HasSubstr("weight 2: 4 bytes at 128 end past the 130 bytes of weights"));
+}
+
 TEST(Artifact, OpensAFileByMappingIt) {
   std::string path = testing::TempDir() + "toy-" + std::to_string(getpid()) + ".ingot";
   File file = Toy::makeBuilder().build();

@@ -247,6 +247,22 @@ TEST_P(SessionTest, SessionsOfSeveralThreadsShareTheDevice) {
     thread.join();
 }
 
+TEST_P(SessionTest, RepeatedWeightsAreTheSameWeights) {
+  ArtifactBuilder builder = GetParam().makeBuilder();
+  builder.repeatedBytes = builder.weights.size();
+  builder.runs = {{0, builder.weights.size(), 0, builder.weights.size()}};
+  file = builder.build();
+  Result<Artifact> artifact = Artifact::read(file, "toy.ingot");
+  ASSERT_TRUE(artifact.ok()) << artifact.message();
+  session.reset();
+  auto made = Model::create(std::make_shared<Artifact>(std::move(*artifact)), *device);
+  ASSERT_TRUE(made.ok()) << made.message();
+  model = std::move(*made);
+  restart({});
+  expectStep({{add(), {3, 1, 4, 1, 5}, 1}});
+  EXPECT_EQ(session->getMemoryUse().weights, builder.weights.size());
+}
+
 TEST_P(SessionTest, TimingAStepChangesNothing) {
   restart({});
   EXPECT_EQ(session->timeLastStep(3).message(), "there was no step to be timed");
