@@ -10,6 +10,7 @@
 
 #include <algorithm>
 #include <array>
+#include <bit>
 #include <cmath>
 
 using namespace ingot::runtime;
@@ -84,9 +85,35 @@ double Sampler::penalise(double logit, int32_t token) const {
   return logit;
 }
 
+/// The float's place among all floats, as an integer: vectors of these have a maximum without
+/// questions of order. Both zeros are one; what is not above minus infinity, and what is no number,
+/// comes last.
+static int32_t getRank(float logit) {
+  constexpr int32_t infinity = 0x7f800000, last = INT32_MIN;
+  int32_t bits = std::bit_cast<int32_t>(logit + 0.0f);
+  int32_t rank = bits < 0 ? bits ^ 0x7fffffff : bits;
+  return rank > infinity || rank <= (-infinity - 1) ? last : rank;
+}
+
+/// The first of the largest logits, -1 where none is a number: without the list of candidates,
+/// which for 128,000 logits takes longer than a GPU takes for a token of a small model.
+static int32_t findLargest(std::span<const float> logits) {
+  int32_t largest = INT32_MIN;
+  for (float logit : logits)
+    largest = std::max(largest, getRank(logit));
+  if (largest == INT32_MIN)
+    return -1;
+  for (size_t i = 0;; ++i)
+    if (getRank(logits[i]) == largest)
+      return int32_t(i);
+}
+
 Result<int32_t> Sampler::sample(std::span<const float> logits) {
   if (logits.size() != occurred.size())
     return INGOT_ERROR("%zu logits for a vocabulary of %zu", logits.size(), occurred.size());
+  if (options.temperature == 0 && !hasPenalties)
+    if (int32_t token = findLargest(logits); token >= 0)
+      return token;
   candidates.clear();
   for (size_t i = 0; i < logits.size(); ++i) {
     double logit = hasPenalties ? penalise(logits[i], int32_t(i)) : logits[i];

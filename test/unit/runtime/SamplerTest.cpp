@@ -3,6 +3,7 @@
 #include "runtime/core/Sampler.h"
 
 #include <algorithm>
+#include <bit>
 #include <cmath>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -138,6 +139,27 @@ TEST_P(SamplerDistribution, FollowsTheDefinition) {
         chiSquared += std::pow(seen[i] - draws * expected[i], 2) / (draws * expected[i]);
     }
     EXPECT_LT(chiSquared, 60);
+  }
+}
+
+TEST(Sampler, TheLargestIsFoundAsWithACandidateList) {
+  constexpr float infinity = std::numeric_limits<float>::infinity(),
+                  none = std::numeric_limits<float>::quiet_NaN();
+  std::mt19937 bits(3);
+  const float special[] = {0.0f, -0.0f, infinity, -infinity, none, -none, 1e-45f, -1e-45f, 3, -3};
+  for (int round = 0; round < 2000; ++round) {
+    std::vector<float> logits(1 + bits() % 40);
+    for (float &logit : logits)
+      logit = bits() % 3 ? special[bits() % std::size(special)]
+                         : std::bit_cast<float>(uint32_t(bits()));
+    // A penalty that changes nothing goes the long way.
+    SamplingOptions options, longWay;
+    longWay.presencePenalty = 1;
+    Sampler fast(options, logits.size()), slow(longWay, logits.size());
+    Result<int32_t> found = fast.sample(logits), expected = slow.sample(logits);
+    ASSERT_EQ(found.ok(), expected.ok());
+    if (found.ok())
+      ASSERT_EQ(*found, *expected) << round;
   }
 }
 
