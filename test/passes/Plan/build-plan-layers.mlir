@@ -58,7 +58,7 @@ module {
   tile.kernel @Gather(%i: !tile.view<[tokens], i32>, %w: !tile.view<[128, 64], f32>, %y: !x) grid [tokens] { tile.return }
   tile.kernel @Attend(%x: !x, %w: !tile.view<[96, 64], #tile.packed<q8_0, rows = 8>>, %r: !tile.view<[64, 16], f32>,
       %p: !tile.view<[tokens], i32>, %s: !tile.view<[tokens], i32>, %t: !tile.view<[sequences, 2], i32>,
-      %k: !tile.view<[3, 3, 32, 16], f16>, %v: !tile.view<[3, 3, 16, 32], f16>, %y: !x) grid [tokens] { tile.return }
+      %k: !tile.view<[4, 3, 32, 16], f16>, %v: !tile.view<[4, 3, 16, 32], f16>, %y: !x) grid [tokens] { tile.return }
   tile.kernel @Project(%a: !x, %n: !tile.view<[64], f32>, %x: !x) grid [tokens] { tile.return }
   tile.kernel @Head(%x: !x, %r: !tile.view<[outputs], i32>, %w: !tile.view<[128, 64], f32>, %y: !tile.view<[outputs, 128], f32>)
       grid [outputs] { tile.return }
