@@ -155,8 +155,11 @@ Emission emitLinear(const Request &request, OpBuilder &builder, OpBuilder &kerne
       y = activate(b, region.activation.getKind(), y);
     if (sums.size() == 2)
       y = b.mulf(y, sums.back());
-    if (region.residual)
+    if (region.residual) {
       y = b.addf(b.load(output, {row, token}, type, masked), y);
+      if (gpu) // every warp has read the residual before one writes
+        tile::BarrierOp::create(b.builder, b.loc);
+    }
     b.store(y, output, {row, token}, masked);
   };
   if (gpu) {
