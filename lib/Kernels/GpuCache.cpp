@@ -71,58 +71,93 @@ Places readPlaces(TileBuilder &b, const GpuProjection &projection, Value token,
 
 } // namespace
 
-/// (a, b) -> (a cos - b sin, b cos + a sin) for neighbouring rows.
+namespace {
+
+/// What the rows of a tile are, along its rows: [16, 1] each.
+struct Channels {
+  Value first;      ///< channel of the head that `offsets` count from
+  Value offsets;    ///< of each row's channel
+  Value pairs;      ///< number of each row's pair, counted from that of row 0
+  Value isFirst;    ///< whether the row is the first of its pair
+  int64_t distance; ///< rows between the two of a pair
+};
+
+Channels findChannels(TileBuilder &b, const GpuProjection &projection, Value row,
+                      RankedTensorType sums) {
+  auto type = tile::getReducedType(tile::withElement(sums, b.i32()), 1);
+  int64_t dim = projection.cache.getDim(), half = sums.getDimSize(0) / 2;
+  auto number = [&](int64_t value) { return b.constant(type, value); };
+  Value inTile = b.iotaOf(type, 0), inHead = b.rem(row, dim);
+  Channels channels;
+  channels.distance = projection.isHalf ? half : 1;
+  Value side = arith::AndIOp::create(b.builder, b.loc, inTile, number(channels.distance));
+  channels.isFirst =
+      arith::CmpIOp::create(b.builder, b.loc, arith::CmpIPredicate::eq, side, number(0));
+  if (!projection.isHalf) {
+    channels.first = inHead;
+    channels.offsets = inTile;
+    channels.pairs = arith::ShRUIOp::create(b.builder, b.loc, inTile, number(1));
+    return channels;
+  }
+  channels.first = b.div(inHead, 2);
+  channels.pairs = arith::AndIOp::create(b.builder, b.loc, inTile, number(half - 1));
+  Value further = arith::MulIOp::create(b.builder, b.loc, side, number(dim / 2 / half));
+  channels.offsets = arith::AddIOp::create(b.builder, b.loc, channels.pairs, further);
+  return channels;
+}
+
+} // namespace
+
+/// (a, b) -> (a cos - b sin, b cos + a sin) for the rows of a pair.
 static Value rotate(TileBuilder &b, const GpuProjection &projection, const Places &places,
-                    Value channel, Value x) {
+                    const Channels &channels, Value x) {
   auto type = cast<RankedTensorType>(x.getType());
-  auto alongRows = tile::getReducedType(tile::withElement(type, b.i32()), 1);
-  Value row = b.iotaOf(alongRows, 0), zero = b.index(0);
-  Value pair = arith::ShRUIOp::create(b.builder, b.loc, row, b.constant(alongRows, 1));
+  Value firstPair = projection.isHalf ? channels.first : b.div(channels.first, 2);
   auto readAngles = [&](int64_t offset) {
-    return b.gather(projection.angles, {zero, b.add(b.div(channel, 2), offset)}, type,
-                    {{0, places.position}, {1, pair}});
+    return b.gather(projection.angles, {b.index(0), b.add(firstPair, offset)}, type,
+                    {{0, places.position}, {1, channels.pairs}});
   };
   Value cosine = readAngles(0), sine = readAngles(projection.cache.getDim() / 2);
-  Value odd = arith::AndIOp::create(b.builder, b.loc, row, b.constant(alongRows, 1));
-  Value isEven = arith::CmpIOp::create(b.builder, b.loc, arith::CmpIPredicate::eq, odd,
-                                       b.constant(alongRows, 0));
   auto signs = cast<RankedTensorType>(type.clone(b.builder.getI1Type()));
   Value minus = arith::NegFOp::create(b.builder, b.loc, sine);
   Value signedSine =
-      arith::SelectOp::create(b.builder, b.loc, b.broadcast(isEven, signs), minus, sine);
-  Value partner = tile::ExchangeOp::create(b.builder, b.loc, type, x, /*dim=*/0, /*distance=*/1);
+      arith::SelectOp::create(b.builder, b.loc, b.broadcast(channels.isFirst, signs), minus, sine);
+  Value partner = tile::ExchangeOp::create(b.builder, b.loc, type, x, /*dim=*/0, channels.distance);
   return b.fma(partner, signedSine, b.mulf(x, cosine));
 }
 
 void kernels::storeProjection(TileBuilder &b, const GpuProjection &projection, Value row,
                               Value token, Value sums) {
   auto type = cast<RankedTensorType>(sums.getType());
-  auto alongRows = tile::getReducedType(tile::withElement(type, b.i32()), 1);
   transformer::KVCacheType cache = projection.cache;
   int64_t dim = cache.getDim();
   Places places = readPlaces(b, projection, token, type);
-  Value channel = b.rem(row, dim), zero = b.index(0), inTile = b.iotaOf(alongRows, 0);
+  Channels channels = findChannels(b, projection, row, type);
+  Value zero = b.index(0);
   b.ifLess(
       row, b.index(projection.queryRows),
       [&] {
-        b.store(rotate(b, projection, places, channel, sums), projection.queries, {row, token},
-                /*masked=*/true);
+        Value first = b.add(b.mul(b.div(row, dim), dim), channels.first);
+        b.scatter(rotate(b, projection, places, channels, sums), projection.queries, {first, token},
+                  {{0, channels.offsets}}, places.isThere);
       },
       [&] {
         Value keyRow = b.sub(row, b.index(projection.queryRows));
         b.ifLess(
             keyRow, b.index(projection.keyRows),
             [&] {
-              Value rotated = rotate(b, projection, places, channel, sums);
+              Value rotated = rotate(b, projection, places, channels, sums);
               b.scatter(b.fromF32(rotated, cache.getFormat()), projection.keys,
-                        {b.div(keyRow, dim), zero, zero, channel},
-                        {{1, places.page}, {2, places.slot}, {3, inTile}}, places.isThere);
+                        {b.div(keyRow, dim), zero, zero, channels.first},
+                        {{1, places.page}, {2, places.slot}, {3, channels.offsets}},
+                        places.isThere);
             },
             [&] {
               Value head = b.div(b.sub(keyRow, b.index(projection.keyRows)), dim);
               b.scatter(b.fromF32(sums, cache.getFormat()), projection.values,
-                        {head, zero, channel, zero},
-                        {{1, places.page}, {2, inTile}, {3, places.slot}}, places.isThere);
+                        {head, zero, channels.first, zero},
+                        {{1, places.page}, {2, channels.offsets}, {3, places.slot}},
+                        places.isThere);
             });
       });
 }

@@ -30,13 +30,14 @@ struct GpuProjection {
   tile::Count rows;
   mlir::ValueRange batch; ///< positions, sequence of each token, page table
   mlir::Value angles;     ///< [context, dim]: dim / 2 cosines, dim / 2 sines
+  bool isHalf; ///< pairs are half a head apart: a block has 8 rows and those (`gpuHalvesView`)
   mlir::Value keys, values, queries;
 };
 
 /// View of the table of angles as [position, dim].
 tile::ViewType gpuAnglesView(mlir::MLIRContext *context, int64_t contextTokens, int64_t dim);
 
-/// Rotates interleaved pairs of queries and keys and puts a tile [16, tokens] where it belongs.
+/// Rotates queries and keys and puts a tile [16, tokens] where it belongs.
 void storeProjection(TileBuilder &b, const GpuProjection &projection, mlir::Value row,
                      mlir::Value token, mlir::Value sums);
 

@@ -82,6 +82,12 @@ tile::ViewType kernels::gpuWeightView(transformer::WeightType type) {
   return tile::ViewType::get(type.getContext(), type.getShape(), getPacking(type));
 }
 
+tile::ViewType kernels::gpuHalvesView(transformer::WeightType type, int64_t dim) {
+  return tile::ViewType::get(type.getContext(),
+                             {2 * type.getRows() / dim, dim / 2, type.getColumns()},
+                             plainElementType(type));
+}
+
 Value kernels::packForGpu(OpBuilder &builder, Location loc, Value weight) {
   auto type = cast<transformer::WeightType>(weight.getType());
   if (plainElementType(type))
@@ -133,6 +139,8 @@ public:
 
   /// Operand A: rows `row` ... of the step from `column` on, [warps, 16, columns of a warp].
   Value loadWeights(Value weight, Value row, Value column, bool masked) {
+    if (view.getRank() == 3)
+      return toParts(loadHalves(weight, row, column, masked));
     auto type = spreadTile({GpuProductSchedule::blockRows, columns}, element,
                            {{Part::Register, 1, schedule.run},
                             {Part::Lane, 1, GpuProductSchedule::lanesAlongColumns},
@@ -145,6 +153,25 @@ public:
     else
       values = b.load(weight, {row, column}, type,
                       masked || view.getShape()[0] % GpuProductSchedule::blockRows != 0);
+    return toParts(values);
+  }
+
+  /// 8 rows of the first half of a head and those that are half a head further.
+  Value loadHalves(Value weight, Value row, Value column, bool masked) {
+    int64_t dim = 2 * view.getShape()[1];
+    auto type = spreadTile({2, GpuProductSchedule::blockRows / 2, columns}, element,
+                           {{Part::Register, 2, schedule.run},
+                            {Part::Lane, 2, GpuProductSchedule::lanesAlongColumns},
+                            {Part::Lane, 1, 8},
+                            {Part::Register, 0, 2},
+                            {Part::Warp, 2, schedule.warps}});
+    Value offsets[] = {b.mul(b.div(row, dim), 2), b.div(b.rem(row, dim), 2), column};
+    return b.reshape(b.load(weight, offsets, type, masked),
+                     {GpuProductSchedule::blockRows, columns});
+  }
+
+  /// [16, columns] as [warps, 16, columns of a warp].
+  Value toParts(Value values) {
     Value parts = b.reshape(
         values, {GpuProductSchedule::blockRows, schedule.warps, columns / schedule.warps});
     return tile::TransposeOp::create(b.builder, b.loc, parts, ArrayRef<int64_t>{1, 0, 2});

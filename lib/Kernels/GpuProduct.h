@@ -43,6 +43,9 @@ std::optional<GpuProductSchedule> getGpuSchedule(transformer::WeightType weight,
 
 /// What a GPU reads of a weight: floats as they are in the file, codes planar.
 tile::ViewType gpuWeightView(transformer::WeightType type);
+/// The same of heads of `dim` rows, seen as [halves of heads, rows, columns]: a block then computes
+/// 8 rows of a first half and the 8 that are half a head further. Floats only.
+tile::ViewType gpuHalvesView(transformer::WeightType type, int64_t dim);
 /// The operand for it.
 mlir::Value packForGpu(mlir::OpBuilder &builder, mlir::Location loc, mlir::Value weight);
 

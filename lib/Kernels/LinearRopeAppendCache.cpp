@@ -15,8 +15,9 @@
 // Keys are stored transposed, [dim, page], so that attention finds a register of positions side by
 // side.
 //
-// On a GPU what is plain, one stack of interleaved heads, takes the block of GpuProduct.h, whose 16
-// rows lie in one head; there tokens are columns of a tile and keep together (GpuCache.h).
+// On a GPU what is plain, one stack of heads that rotate as a whole, takes the block of
+// GpuProduct.h, whose 16 rows lie in one head; there tokens are columns of a tile and keep together
+// (GpuCache.h).
 //
 //===----------------------------------------------------------------------------------------------===//
 
@@ -247,7 +248,9 @@ public:
             queryRows = stack.rows - 2 * keyRows;
     unsigned values =
         arguments.add(outer(stack.front().getInput()), productViews(stack.front(), request.rows));
-    unsigned weights = arguments.add(packForGpu(builder, b.loc, weight), gpuWeightView(type));
+    bool isHalf = region.getRope().getLayout() == transformer::RopeLayout::Half;
+    unsigned weights = arguments.add(packForGpu(builder, b.loc, weight),
+                                     isHalf ? gpuHalvesView(type, dim) : gpuWeightView(type));
     table = arguments.add(ropeTable(request, builder, region.getRope(), dim),
                           gpuAnglesView(context, request.contextTokens, dim));
     addCacheArguments();
@@ -256,8 +259,8 @@ public:
     kernel.setThreads(schedule.getThreads());
     args = kernel.getViews();
     GpuProjection projection = {
-        cache,       queryRows,   keyRows,         request.rows, ValueRange(args).slice(batch, 3),
-        args[table], args[pages], args[pages + 1], args[queries]};
+        cache,       queryRows, keyRows,     request.rows,    ValueRange(args).slice(batch, 3),
+        args[table], isHalf,    args[pages], args[pages + 1], args[queries]};
     emitGpuProducts(b, schedule, {args[values], Value(), type.getColumns()},
                     ValueRange(args).slice(weights, 1), request.rows,
                     [&](Value row, Value token, MutableArrayRef<Value> sums) {
@@ -483,8 +486,9 @@ std::optional<GpuProductSchedule> getGpuSchedule(const Request &request, Region 
   transformer::LinearOp linear = region.stacks.front().front();
   transformer::RopeOp rope = region.getRope();
   int64_t dim = region.getCache().getDim(), row = 0;
-  bool isPlain = rope && rope.getLayout() == transformer::RopeLayout::Interleaved &&
-                 int64_t(rope.getDims().value_or(dim)) == dim;
+  bool isPlain = rope && int64_t(rope.getDims().value_or(dim)) == dim &&
+                 (rope.getLayout() == transformer::RopeLayout::Interleaved ||
+                  plainElementType(linear.getWeight().getType()));
   for (Part &part : region.parts) {
     isPlain &= !part.projection.norm && !part.projection.linear.getBias() && part.firstRow == row;
     row += part.projection.getHeads() * dim;

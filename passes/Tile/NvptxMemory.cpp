@@ -747,8 +747,8 @@ LogicalResult NvptxEmitter::emitDecode(DecodeOp op) {
   auto isWhole = [](const PackedPlane &plane) {
     return !plane.isHalfRegister && plane.offset % 4 == 0;
   };
-  if (format.isFloat() || !llvm::all_of(packed->planes, isWhole) || packed->groupBytes % 4 != 0 ||
-      packed->rowGroupBytes % 4 != 0)
+  if (!format.isFloat() && (!llvm::all_of(packed->planes, isWhole) || packed->groupBytes % 4 != 0 ||
+                            packed->rowGroupBytes % 4 != 0))
     return refuse(op, "decoding of '" + format.name + "' is not implemented");
   Type f32 = b.getF32Type(), scaleType = packed->scaleBits == 32 ? f32 : Type(b.getF16Type());
   auto scaled = [&](Value index, int64_t divisor, int64_t factor) -> Value {
@@ -759,7 +759,20 @@ LogicalResult NvptxEmitter::emitDecode(DecodeOp op) {
       b, loc, scaled(getScalar(op.getRow()), packed->interleave, packed->rowGroupBytes),
       scaled(getScalar(op.getColumn()), packed->groupColumns, packed->groupBytes));
   Value base = getAddress(getScalar(op.getView()), b.getI8Type(), offset);
-  Value row = getThreadCoordinates(getThreadTile(op.getResult(0).getType()))[0];
+  const ThreadTile &tile = getThreadTile(op.getResult(0).getType());
+  Value row = getThreadCoordinates(tile)[0];
+  if (format.isFloat()) { // a record is a column: R floats, one for each lane
+    Type stored = format.name == "f32"    ? f32
+                  : format.name == "bf16" ? Type(b.getBF16Type())
+                                          : b.getF16Type();
+    Values values;
+    for (int64_t column = 0; column < tile.type.getDimSize(1); ++column) {
+      Value value = loadFrom(base, stored, column * packed->groupBytes, row);
+      values.push_back(stored == f32 ? value : Value(arith::ExtFOp::create(b, loc, f32, value)));
+    }
+    set(op.getResult(0), values);
+    return success();
+  }
   auto loadScale = [&](int64_t byte) -> Value {
     Value scale = loadFrom(base, scaleType, byte, row);
     return scaleType == f32 ? scale : Value(arith::ExtFOp::create(b, loc, f32, scale));

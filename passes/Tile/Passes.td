@@ -106,7 +106,7 @@ def LowerTileToNvptx : Pass<"ingot-lower-tile-to-nvptx", "::mlir::ModuleOp"> {
 
     Assumes that kernels verify and that views start at multiples of 16 bytes. Refused with an error: asynchronous copies,
     moves between warps other than conversions of layouts and reductions, constants with several values, layouts with more than
-    256 registers, 32 lanes or 32 warps, decoding of float formats and of interleaved q3_k.
+    256 registers, 32 lanes or 32 warps, decoding of interleaved q3_k.
     Does nothing in a module without kernels. Linear in the number of registers of all tiles.
   }];
   let dependentDialects = ["::mlir::arith::ArithDialect", "::mlir::scf::SCFDialect", "::mlir::math::MathDialect",

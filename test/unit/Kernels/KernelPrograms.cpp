@@ -67,6 +67,8 @@ static const KernelCase table[] = {
     {.family = "LinearRopeAppendCache", .format = "q4_1", .variant = "unrotated bias", .columns = 32, .heads = 2, .cacheHeads = 2, .dim = 8, .tokens = {9}},
     {.family = "LinearRopeAppendCache", .activations = "both", .format = "q4_1", .columns = 96, .heads = 3, .cacheHeads = 1, .dim = 32, .cache = "f16", .tokens = {1, 4, 17}, .past = {31, 14, 0}},
     {.family = "LinearRopeAppendCache", .format = "bf16", .columns = 64, .heads = 2, .cacheHeads = 2, .dim = 64, .page = 32, .tokens = {3, 9}, .past = {31, 20}},
+    {.family = "LinearRopeAppendCache", .format = "f16", .variant = "half", .columns = 64, .heads = 2, .cacheHeads = 1, .dim = 64, .page = 32, .cache = "f16", .tokens = {3, 9}, .past = {31, 20}},
+    {.family = "LinearRopeAppendCache", .format = "bf16", .variant = "half", .columns = 72, .heads = 3, .cacheHeads = 1, .dim = 32, .tokens = {17}},
     {.family = "PagedAttention", .heads = 1, .cacheHeads = 1, .dim = 8, .page = 8, .tokens = {1}, .past = {0}},
     {.family = "PagedAttention", .heads = 4, .cacheHeads = 2, .dim = 16, .tokens = {3, 1, 20}, .past = {14, 47, 0}},
     {.family = "PagedAttention", .heads = 3, .cacheHeads = 1, .dim = 24, .cache = "f16", .tokens = {1, 2}, .past = {15, 16}},
