@@ -1,10 +1,18 @@
 //===- WorkerPool.h - Pinned workers that run launches in order -------------------------------===//
 //
-// Every worker, the calling thread among them, walks the same list of launches. Within a launch the
-// workers take pieces of the grid from one counter; between launches stands a barrier. Waiting is
-// spinning for a while, since a launch lasts microseconds and waking a thread costs tens of them,
-// then sleeping in the kernel, since the machine may be shared. Which worker runs which block is
-// not determined, and must not matter: blocks of a launch write disjoint memory.
+// The workers, the calling thread among them, take pieces of a launch's grid from one word, the
+// cursor:
+//
+//   cursor = (number of the launch, blocks that nobody has taken)
+//
+// Who ends the last block of a launch publishes the next one, and keeps a first piece of it. So a
+// launch is complete when its blocks are, not when all workers have passed a barrier: a worker that
+// the system does not let run is not waited for unless it holds a block, and a chain of launches of
+// one block each runs on one worker without any exchange. Which worker runs which block is not
+// determined, and must not matter: blocks of a launch write disjoint memory.
+//
+// Waiting is spinning for a while, since a launch lasts microseconds and waking a thread costs tens
+// of them, then sleeping in the kernel, since the machine may be shared.
 //
 // Threads that call `run` at the same time wait for each other.
 //
@@ -49,7 +57,7 @@ public:
   unsigned size() const { return threadCount; }
 
   /// Runs all launches; returns when the last is done. With `nanoseconds`, the time of each is
-  /// stored there.
+  /// stored there. A launch has less than 2^32 blocks.
   void run(std::span<const Launch> launches, const int64_t *counts,
            uint64_t *nanoseconds = nullptr);
 
@@ -58,23 +66,31 @@ private:
     std::span<const Launch> launches;
     const int64_t *counts = nullptr;
     uint64_t *nanoseconds = nullptr;
+    uint64_t clock = 0; ///< when the last launch was published
+    uint32_t first = 0; ///< number of the first launch
+  };
+  /// Blocks [begin, begin + count) of launch `number`, taken by one worker; none where count is 0.
+  struct Piece {
+    uint32_t number;
+    uint64_t begin, count;
   };
 
-  void work(unsigned worker, int cpu);
-  void runJob(const Job &job, bool isCaller);
-  void runBlocks(const Launch &launch, const int64_t *counts);
-  void passBarrier();
-  uint32_t waitForChange(std::atomic<uint32_t> &word, uint32_t old) const;
+  void work(int cpu);
+  void runPieces(Piece piece);
+  void runBlocks(const Launch &launch, Piece piece) const;
+  Piece publish(uint32_t number);
+  Piece take();
+  uint32_t countPiece(uint64_t blocks) const;
+  void waitForChange(uint32_t number) const;
 
-  // Each on a cache line of its own: all are written while others are read in a loop.
-  alignas(64) std::atomic<uint64_t> nextBlock{
-      0};                                       ///< first block of the launch that nobody has taken
-  alignas(64) std::atomic<uint32_t> arrived{0}; ///< workers that wait at the barrier
-  alignas(64) std::atomic<uint32_t> phase{0};   ///< barriers passed
-  alignas(64) std::atomic<uint32_t> jobNumber{0}; ///< jobs handed out
-  std::mutex runMutex;                            ///< held by the caller whose job it is
-  alignas(64) Job job;                            ///< of jobNumber
-  bool stopping = false;                          ///< belongs to job
+  // `cursor` and `published` share a cache line: both change together. `done` has one of its own,
+  // since it is written while others read the cursor in a loop.
+  alignas(64) std::atomic<uint64_t> cursor{0};
+  std::atomic<uint32_t> published{0}; ///< number in `cursor`, for those who sleep
+  std::atomic<bool> stopping{false};
+  alignas(64) std::atomic<uint64_t> done{0}; ///< blocks of the launch that are complete
+  alignas(64) Job job; ///< read and written only by who has a piece of it, and by `run`
+  std::mutex runMutex; ///< held by the caller whose job it is
   bool spin = true;
   unsigned threadCount;
   std::vector<std::thread> workers;

@@ -9,6 +9,11 @@
 #include <algorithm>
 #include <array>
 #include <elf.h>
+#include <fstream>
+#include <sched.h>
+#include <sys/stat.h>
+#include <thread>
+#include <unistd.h>
 
 using namespace ingot;
 using namespace ingot::runtime;
@@ -247,6 +252,112 @@ TEST(WorkerPool, ThreadsAreAtLeastOneAndAtMostTheCpus) {
   EXPECT_GE(chooseThreadCount(), 1u);
   EXPECT_LE(chooseThreadCount(), cores);
   EXPECT_EQ(WorkerPool({5}).size(), 5u);
+}
+
+/// Runs `body` on a thread that may use the first usable CPU only.
+template <typename Body> void runOnOneCpu(Body body) {
+  std::thread([&] {
+    cpu_set_t set;
+    CPU_ZERO(&set);
+    CPU_SET(listUsableCpus().front(), &set);
+    ASSERT_EQ(sched_setaffinity(0, sizeof(set), &set), 0);
+    body();
+  }).join();
+}
+
+/// What many launches of one table do, with empty ones between them.
+void expectComplete(WorkerPool &pool) {
+  std::vector<int64_t> table(100);
+  std::vector<uint64_t> nanoseconds(5);
+  void *arguments[] = {table.data()};
+  Grid grid{100, 1, 1}, empty{0, 1, 1};
+  Launch full{reinterpret_cast<Kernel>(&addOne), arguments, 1, &grid}, none = full;
+  none.grid = &empty;
+  std::vector<Launch> launches = {none, full, none, none, full};
+  for (int job = 0; job < 200; ++job)
+    pool.run(launches, nullptr, job % 2 ? nanoseconds.data() : nullptr);
+  EXPECT_EQ(table, std::vector<int64_t>(100, 400));
+}
+
+TEST(WorkerPool, TheAffinityMaskIsRespected) {
+  runOnOneCpu([] {
+    unsigned cores = 0;
+    EXPECT_EQ(listUsableCpus(&cores).size(), 1u);
+    EXPECT_EQ(cores, 1u);
+    EXPECT_EQ(chooseThreadCount(), 1u);
+  });
+}
+
+TEST(WorkerPool, MoreWorkersThanCpusComplete) {
+  runOnOneCpu([] {
+    for (unsigned threads : {1, 2, 7}) {
+      WorkerPool pool({threads});
+      expectComplete(pool);
+    }
+  });
+  WorkerPool pool({2});
+  expectComplete(pool);
+}
+
+/// A control group of this process with a quota of CPU time, where the system lets us make one.
+class QuotaGroup {
+public:
+  QuotaGroup(const char *quota, const char *period) {
+    std::string root = "/sys/fs/cgroup/cpu", name = "/ingot-test-" + std::to_string(getpid());
+    folder = root + name;
+    std::ifstream groups("/proc/self/cgroup");
+    std::string text((std::istreambuf_iterator<char>(groups)), {});
+    bool isInRoot = text.find(":cpu:/\n") != std::string::npos;
+    made = isInRoot && mkdir(folder.c_str(), 0700) == 0 && write("cpu.cfs_period_us", period) &&
+           write("cpu.cfs_quota_us", quota) && write("cgroup.procs", "0");
+  }
+  ~QuotaGroup() {
+    if (!made)
+      return;
+    std::ofstream("/sys/fs/cgroup/cpu/cgroup.procs") << "0";
+    rmdir(folder.c_str());
+  }
+  bool isMade() const { return made; }
+
+private:
+  bool write(const char *file, const char *text) {
+    std::ofstream stream(folder + "/" + file);
+    return stream.good() && (stream << text).flush().good();
+  }
+  std::string folder;
+  bool made;
+};
+
+TEST(WorkerPool, TheQuotaOfTheControlGroupIsRespected) {
+  QuotaGroup group("150000", "100000");
+  if (!group.isMade())
+    GTEST_SKIP() << "no control group of version 1 can be made here";
+  EXPECT_DOUBLE_EQ(readCgroupQuota(), 1.5);
+  EXPECT_EQ(chooseThreadCount(), 1u);
+  for (unsigned threads : {2, 4}) {
+    WorkerPool pool({threads});
+    expectComplete(pool);
+  }
+}
+
+// A launch of one block goes to who ended the one before, so a chain of them does not change
+// threads.
+TEST(WorkerPool, AChainOfSingleBlocksStaysOnOneThread) {
+  WorkerPool pool({2});
+  std::vector<std::thread::id> threads(50);
+  auto note = [](void *const *arguments, const int64_t *, int64_t, int64_t, int64_t) {
+    *static_cast<std::thread::id *>(arguments[0]) = std::this_thread::get_id();
+  };
+  KernelFunction kernel = note;
+  Grid grid{1, 1, 1};
+  std::vector<void *> arguments;
+  for (std::thread::id &id : threads)
+    arguments.push_back(&id);
+  std::vector<Launch> launches;
+  for (void *&argument : arguments)
+    launches.push_back({reinterpret_cast<Kernel>(kernel), &argument, 1, &grid});
+  pool.run(launches, nullptr);
+  EXPECT_EQ(threads, std::vector(50, std::this_thread::get_id()));
 }
 
 TEST(WorkerPool, JobsThatFollowEachOtherAtAnyPaceAreComplete) {
