@@ -232,9 +232,31 @@ typedef struct {
   size_t stopCount;
   bool ignoreEnd;   /**< goes on after end tokens */
   bool showSpecial; /**< control tokens appear in the text */
+  /** Guesses the next tokens and verifies several in a step; the answer does not change. From what
+   * followed before in the text: */
+  bool lookup;
+  /** by a smaller model of the same tokenizer (must outlive the conversation): */
+  IngotSession *draft;
+  uint64_t draftTokens; /**< most tokens that are guessed at once */
 } IngotGenerationOptions;
 #define INGOT_GENERATION_OPTIONS_INIT                                                              \
-  {sizeof(IngotGenerationOptions), 0, 0, 1, 0, 1, 0, 0, 0, 0, NULL, 0, false, false}
+  {sizeof(IngotGenerationOptions),                                                                 \
+   0,                                                                                              \
+   0,                                                                                              \
+   1,                                                                                              \
+   0,                                                                                              \
+   1,                                                                                              \
+   0,                                                                                              \
+   0,                                                                                              \
+   0,                                                                                              \
+   0,                                                                                              \
+   NULL,                                                                                           \
+   0,                                                                                              \
+   false,                                                                                          \
+   false,                                                                                          \
+   false,                                                                                          \
+   NULL,                                                                                           \
+   16}
 
 typedef enum {
   INGOT_FINISH_END = 0,
@@ -248,6 +270,8 @@ typedef struct {
   IngotFinishReason reason;
   uint64_t promptTokens, reusedTokens, answerTokens;
   uint64_t promptNanoseconds, answerNanoseconds;
+  uint64_t steps;                         /**< of the answer */
+  uint64_t draftedTokens, acceptedTokens; /**< guessed; of these, part of the answer */
 } IngotGenerationReport;
 
 /** For each token the text that it completes (valid UTF-8, perhaps none, not zero-terminated);

@@ -251,6 +251,9 @@ static GenerationOptions translate(const IngotGenerationOptions &given) {
   options.stops.assign(given.stops, given.stops + given.stopCount);
   options.ignoreEnd = given.ignoreEnd;
   options.showSpecial = given.showSpecial;
+  options.lookup = given.lookup;
+  options.draft = given.draft ? given.draft->state->session.get() : nullptr;
+  options.draftTokens = given.draftTokens;
   return options;
 }
 
@@ -277,7 +280,10 @@ IngotError *ingotConversationGenerate(IngotConversation *conversation, const int
                result->reusedTokens,
                result->answerTokens,
                result->promptNanoseconds,
-               result->answerNanoseconds};
+               result->answerNanoseconds,
+               result->steps,
+               result->draftedTokens,
+               result->acceptedTokens};
   return nullptr;
 }
 

@@ -2,7 +2,8 @@
 //
 // A token that was sampled goes into the cache only when the next one is wanted, so that an answer
 // that ends costs no step for its last token. `cached` is exactly what the session's sequence
-// holds, also after an error.
+// holds, also after an error; while a draft is verified that includes the guesses which are not
+// decided yet.
 //
 //===----------------------------------------------------------------------------------------------===//
 
@@ -43,6 +44,14 @@ struct Generator::Answer {
   StreamDecoder decoder;
   StopFilter filter;
 
+  // The draft that is being verified: its logits, one row for each token and one before.
+  SpeculationBudget budget;
+  Drafter *drafter = nullptr;
+  std::vector<int32_t> draft = {};
+  const float *rows = nullptr;
+  size_t verified = 0; ///< guesses that stood so far
+  uint64_t draftNanoseconds = 0;
+
   bool emit(std::string_view text, int32_t token) { return !callback || callback(text, token); }
 };
 
@@ -78,17 +87,20 @@ Result<GenerationReport> Generator::generate(std::span<const int32_t> prompt,
   Result<const float *> logits = feedPrompt(prompt.subspan(*reused), cancel);
   if (!logits)
     return logits.takeStatus();
-  uint64_t middle = readClock();
-  report.promptNanoseconds = middle - begin;
   Answer answer{options,
                 callback,
                 cancel,
                 report,
                 Sampler(options.sampling, plan.outputWidth),
                 StreamDecoder(tokenizer, options.showSpecial),
-                StopFilter(options.stops)};
+                StopFilter(options.stops),
+                SpeculationBudget(options.draftTokens)};
   answer.sampler.acceptPrompt(prompt);
+  INGOT_RETURN_IF_ERROR(prepareDrafter(prompt, answer));
+  uint64_t middle = readClock();
+  report.promptNanoseconds = middle - begin;
   INGOT_RETURN_IF_ERROR(runLoop(*logits, answer));
+  INGOT_RETURN_IF_ERROR(endDraft(answer));
   report.answerNanoseconds = readClock() - middle;
   return report;
 }
@@ -128,6 +140,89 @@ Result<const float *> Generator::feed(std::span<const int32_t> tokens, uint64_t 
   return output->logits;
 }
 
+//===----------------------------------------------------------------------------------------------===//
+// Drafts
+//===----------------------------------------------------------------------------------------------===//
+
+Status Generator::prepareDrafter(std::span<const int32_t> prompt, Answer &answer) {
+  static LookupDrafter lookup; // has no state
+  const GenerationOptions &options = answer.options;
+  if (options.lookup)
+    answer.drafter = &lookup;
+  if (!options.draft)
+    return Status::success();
+  if (options.draft == &session)
+    return INGOT_ERROR("the draft model's session is the model's own");
+  if (!modelDrafter || &modelDrafter->session != options.draft) {
+    uint64_t vocabulary = session.getModel().getPlan().header->outputWidth;
+    Result<std::unique_ptr<ModelDrafter>> made = ModelDrafter::create(*options.draft, vocabulary);
+    if (!made)
+      return made.takeStatus();
+    modelDrafter = std::move(*made);
+  }
+  answer.drafter = modelDrafter.get();
+  return answer.drafter->prepare(prompt);
+}
+
+/// How many tokens may be guessed after the one that the cache gets next (`cached` has it): no more
+/// than a step takes, the context holds and the answer needs.
+uint64_t Generator::countDraft(const Answer &answer) const {
+  const format::PlanHeader &plan = *session.getModel().getPlan().header;
+  uint64_t most = answer.drafter ? answer.budget.getDraftLength() : 0;
+  most = std::min(
+      {most, plan.maxTokens - 1, plan.maxOutputs - 1, uint64_t(plan.maxContext - cached.size())});
+  uint64_t wanted = answer.options.maxTokens; // the step gives one token more than it verifies
+  return wanted ? std::min(most, wanted - answer.report.answerTokens - 1) : most;
+}
+
+/// Forgets the guesses that did not stand.
+Status Generator::endDraft(Answer &answer) {
+  size_t refused = answer.draft.size() - answer.verified;
+  if (answer.rows)
+    answer.budget.add(answer.draft.size(), answer.verified, double(answer.draftNanoseconds));
+  answer.rows = nullptr;
+  answer.draft.clear();
+  answer.verified = 0;
+  if (!refused)
+    return Status::success();
+  cached.resize(cached.size() - refused);
+  return session.truncateSequence(sequence, cached.size());
+}
+
+/// The logits after `token`, which was sampled: those of the draft where it guessed so, else of a
+/// new step, which verifies the next draft.
+Result<const float *> Generator::advance(int32_t token, Answer &answer) {
+  uint64_t width = session.getModel().getPlan().header->outputWidth;
+  if (answer.verified < answer.draft.size() && answer.draft[answer.verified] == token) {
+    ++answer.report.acceptedTokens;
+    return answer.rows + ++answer.verified * width;
+  }
+  INGOT_RETURN_IF_ERROR(endDraft(answer));
+  uint64_t begin = readClock();
+  cached.push_back(token);
+  uint64_t most = countDraft(answer);
+  Status status = most ? answer.drafter->propose(cached, most, answer.draft) : Status::success();
+  cached.pop_back();
+  INGOT_RETURN_IF_ERROR(std::move(status));
+  std::vector<int32_t> &tokens = answer.draft;
+  tokens.insert(tokens.begin(), token);
+  Result<const float *> rows = feed(tokens, tokens.size());
+  tokens.erase(tokens.begin());
+  if (!rows) {
+    tokens.clear();
+    return rows;
+  }
+  ++answer.report.steps;
+  answer.report.draftedTokens += tokens.size();
+  answer.rows = *rows;
+  answer.draftNanoseconds = readClock() - begin;
+  return rows;
+}
+
+//===----------------------------------------------------------------------------------------------===//
+// The loop
+//===----------------------------------------------------------------------------------------------===//
+
 Status Generator::runLoop(const float *logits, Answer &answer) {
   const format::PlanHeader &plan = *session.getModel().getPlan().header;
   GenerationReport &report = answer.report;
@@ -155,11 +250,11 @@ Status Generator::runLoop(const float *logits, Answer &answer) {
       report.reason = FinishReason::Length;
       break;
     }
-    if (cached.size() >= plan.maxContext) {
+    if (cached.size() - (answer.draft.size() - answer.verified) >= plan.maxContext) {
       report.reason = FinishReason::Context;
       break;
     }
-    Result<const float *> next = feed({&*token, 1}, 1);
+    Result<const float *> next = advance(*token, answer);
     if (!next)
       return next.takeStatus();
     logits = *next;

@@ -13,6 +13,7 @@
 #ifndef INGOT_RUNTIME_CORE_GENERATOR_H
 #define INGOT_RUNTIME_CORE_GENERATOR_H
 
+#include "runtime/core/Draft.h"
 #include "runtime/core/Sampler.h"
 #include "runtime/core/Session.h"
 #include "runtime/core/StopFilter.h"
@@ -29,6 +30,11 @@ struct GenerationOptions {
   std::vector<std::string> stops;
   bool ignoreEnd = false;   ///< goes on after end tokens
   bool showSpecial = false; ///< control tokens appear in the text
+  /// Guess the next tokens from what followed before in the text, or by a smaller model of the same
+  /// vocabulary (which must outlive the generator); see Draft.h. The answer does not change.
+  bool lookup = false;
+  Session *draft = nullptr;
+  uint64_t draftTokens = 16; ///< most tokens that are guessed at once
 };
 
 enum class FinishReason {
@@ -48,6 +54,9 @@ struct GenerationReport {
   uint64_t reusedTokens = 0; ///< of these, already in the cache
   uint64_t answerTokens = 0;
   uint64_t promptNanoseconds = 0, answerNanoseconds = 0;
+  uint64_t steps = 0;          ///< of the answer
+  uint64_t draftedTokens = 0;  ///< guessed and computed
+  uint64_t acceptedTokens = 0; ///< of these, part of the answer
 };
 
 /// Called for each token with the text that it completes, which may be none, and at the end with
@@ -75,12 +84,17 @@ private:
   Result<uint64_t> reusePrefix(std::span<const int32_t> prompt);
   Result<const float *> feedPrompt(std::span<const int32_t> rest, const std::atomic<bool> *cancel);
   Result<const float *> feed(std::span<const int32_t> tokens, uint64_t outputs);
+  Status prepareDrafter(std::span<const int32_t> prompt, Answer &answer);
   Status runLoop(const float *logits, Answer &answer);
+  Result<const float *> advance(int32_t token, Answer &answer);
+  Status endDraft(Answer &answer);
+  uint64_t countDraft(const Answer &answer) const;
 
   Session &session;
   const Tokenizer &tokenizer;
   SequenceId sequence;
   std::vector<int32_t> cached; ///< tokens whose keys and values the cache holds
+  std::unique_ptr<ModelDrafter> modelDrafter;
 };
 
 } // namespace ingot::runtime

@@ -20,7 +20,9 @@ struct GenerationSettings {
   uint64_t tokens = 0, topK = 0, seed = 0;
   double temperature = 0, topP = 1, minP = 0, repetition = 1, frequency = 0, presence = 0;
   std::vector<std::string> stops;
-  bool ignoreEnd = false, showSpecial = false;
+  bool ignoreEnd = false, showSpecial = false, lookup = false;
+  std::string draft;
+  uint64_t draftTokens = 16;
 
   void add(CLI::App &app) {
     const char *group = "Generation";
@@ -53,6 +55,17 @@ struct GenerationSettings {
     app.add_option("--stop", stops, "text that ends the answer; may be given again")->group(group);
     app.add_flag("--ignore-end", ignoreEnd, "go on after end tokens")->group(group);
     app.add_flag("--show-special", showSpecial, "print control tokens too")->group(group);
+    auto *guess = app.add_flag("--lookup", lookup,
+                               "guess tokens from what followed before in the text and verify "
+                               "several in a step; the answer is the same")
+                      ->group(group);
+    app.add_option("--draft", draft, "guess tokens with this smaller model (.ingot)")
+        ->excludes(guess)
+        ->group(group);
+    app.add_option("--draft-tokens", draftTokens, "most tokens that are guessed at once")
+        ->check(CLI::Range(uint64_t(1), uint64_t(1) << 16))
+        ->capture_default_str()
+        ->group(group);
   }
 };
 
@@ -84,7 +97,8 @@ bool showPiece(void *user, const char *text, size_t length, int32_t) {
 
 /// Prints the answer to a prompt; returns it.
 std::string generate(IngotConversation *conversation, const std::vector<int32_t> &prompt,
-                     const GenerationSettings &settings, IngotGenerationReport &report) {
+                     const GenerationSettings &settings, IngotSession *draft,
+                     IngotGenerationReport &report) {
   std::vector<const char *> stops;
   for (const std::string &stop : settings.stops)
     stops.push_back(stop.c_str());
@@ -102,6 +116,9 @@ std::string generate(IngotConversation *conversation, const std::vector<int32_t>
   options.stopCount = stops.size();
   options.ignoreEnd = settings.ignoreEnd;
   options.showSpecial = settings.showSpecial;
+  options.lookup = settings.lookup;
+  options.draft = draft;
+  options.draftTokens = settings.draftTokens;
   Answer answer;
   running = conversation;
   IngotError *error = ingotConversationGenerate(conversation, prompt.data(), prompt.size(),
@@ -121,13 +138,34 @@ void printReport(const IngotGenerationReport &report) {
   auto rate = [](uint64_t tokens, uint64_t nanoseconds) {
     return nanoseconds ? 1e9 * tokens / nanoseconds : 0.0;
   };
-  if (isatty(STDERR_FILENO))
-    std::fprintf(stderr, "prompt %llu tokens, %.0f tok/s; answer %llu tokens, %.0f tok/s\n",
-                 static_cast<unsigned long long>(report.promptTokens),
-                 rate(report.promptTokens - report.reusedTokens, report.promptNanoseconds),
-                 static_cast<unsigned long long>(report.answerTokens),
-                 rate(report.answerTokens, report.answerNanoseconds));
+  if (!isatty(STDERR_FILENO))
+    return;
+  std::fprintf(stderr, "prompt %llu tokens, %.0f tok/s; answer %llu tokens, %.0f tok/s\n",
+               static_cast<unsigned long long>(report.promptTokens),
+               rate(report.promptTokens - report.reusedTokens, report.promptNanoseconds),
+               static_cast<unsigned long long>(report.answerTokens),
+               rate(report.answerTokens, report.answerNanoseconds));
+  if (report.draftedTokens)
+    std::fprintf(stderr, "%llu of %llu guessed tokens stood, %llu steps\n",
+                 static_cast<unsigned long long>(report.acceptedTokens),
+                 static_cast<unsigned long long>(report.draftedTokens),
+                 static_cast<unsigned long long>(report.steps));
 }
+
+/// The model that guesses, where there is one.
+struct DraftModel {
+  Handle<IngotModel> model;
+  Handle<IngotSession> session;
+
+  explicit DraftModel(const GenerationSettings &settings, const ModelArgument &argument) {
+    if (settings.draft.empty())
+      return;
+    ModelArgument draft = argument; // compiled and run as the model is
+    draft.path = settings.draft;
+    model = draft.open();
+    session = createSession(model.get());
+  }
+};
 
 Handle<IngotConversation> createConversation(IngotSession *session) {
   IngotConversation *conversation = nullptr;
@@ -175,12 +213,13 @@ void ingot::driver::addRunCommand(CLI::App &app) {
     std::string text = prompt->empty() ? readFile(arguments->file) : arguments->prompt;
     auto model = arguments->model.open();
     auto session = createSession(model.get());
+    DraftModel draft(arguments->generation, arguments->model);
     auto conversation = createConversation(session.get());
     auto tokens = tokenize(ingotModelArtifact(model.get()), text, /*addSpecial=*/true,
                            /*parseSpecial=*/false);
     std::signal(SIGINT, onInterrupt);
     IngotGenerationReport report;
-    generate(conversation.get(), tokens, arguments->generation, report);
+    generate(conversation.get(), tokens, arguments->generation, draft.session.get(), report);
     printReport(report);
     if (interrupted)
       throw Failure("interrupted");
@@ -204,6 +243,7 @@ void ingot::driver::addChatCommand(CLI::App &app) {
     auto model = arguments->model.open();
     const IngotArtifact *artifact = ingotModelArtifact(model.get());
     auto session = createSession(model.get());
+    DraftModel draft(arguments->generation, arguments->model);
     auto conversation = createConversation(session.get());
     std::signal(SIGINT, onInterrupt);
     std::vector<Message> messages;
@@ -224,7 +264,8 @@ void ingot::driver::addChatCommand(CLI::App &app) {
                              /*parseSpecial=*/true);
       interrupted = false;
       IngotGenerationReport report;
-      std::string answer = generate(conversation.get(), tokens, arguments->generation, report);
+      std::string answer =
+          generate(conversation.get(), tokens, arguments->generation, draft.session.get(), report);
       printReport(report);
       messages.push_back({"assistant", answer});
       if (!isInteractive) {

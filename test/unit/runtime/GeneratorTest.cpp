@@ -81,6 +81,7 @@ protected:
     ASSERT_TRUE(artifact.ok()) << artifact.message();
     model = std::move(*Model::create(std::make_shared<Artifact>(std::move(*artifact)), device));
     session = std::move(*Session::create(*model));
+    draft = std::move(*Session::create(*model));
     generator = std::move(*Generator::create(*session, tokenizer));
     options.sampling = {.temperature = 200, .seed = 5}; // close to uniform
     options.ignoreEnd = true;
@@ -127,6 +128,7 @@ protected:
   cpu::CpuDevice device{{/*threads=*/2}};
   std::unique_ptr<Model> model;
   std::unique_ptr<Session> session;
+  std::unique_ptr<Session> draft; ///< of a model that guesses; the generator may hold on to it
   Tokenizer tokenizer = openToyTokenizer();
   std::unique_ptr<Generator> generator;
   GenerationOptions options;
@@ -212,6 +214,99 @@ TEST_F(GeneratorTest, TheNextTurnReusesWhatTheCacheHolds) {
   std::vector<int32_t> other = {3, 1, 5};
   EXPECT_EQ(generate(other).reusedTokens, 2u);
   EXPECT_EQ(tokens, simulate(other, 4));
+}
+
+//===--------------------------------------------------------------------------------------------===//
+// Drafts
+//===--------------------------------------------------------------------------------------------===//
+
+std::vector<int32_t> lookUp(std::vector<int32_t> history, size_t most) {
+  std::vector<int32_t> draft = {99};
+  EXPECT_TRUE(LookupDrafter().propose(history, most, draft).ok());
+  return draft;
+}
+
+TEST(Lookup, GoesOnAsTheTextDidAfterTheLongestSuchEnd) {
+  using Tokens = std::vector<int32_t>;
+  EXPECT_EQ(lookUp({1, 2, 3, 4, 5, 1, 2}, 2), (Tokens{3, 4}));
+  EXPECT_EQ(lookUp({1, 2, 3, 4, 5, 2}, 2), (Tokens{}));                 // one token is no end
+  EXPECT_EQ(lookUp({9, 1, 2, 3, 8, 1, 2, 4, 9, 1, 2}, 1), (Tokens{3})); // the longer one
+  EXPECT_EQ(lookUp({1, 2, 3, 1, 2, 4, 1, 2}, 1), (Tokens{4}));          // the later one
+  EXPECT_EQ(lookUp({5, 7, 8, 7, 8}, 5), (Tokens{7, 8, 7, 8, 7}));       // on and on
+  EXPECT_EQ(lookUp({5}, 5), (Tokens{}));
+}
+
+// A loss stops the drafts until one in a hundred of the time since outweighs it.
+TEST(SpeculationBudget, StopsWhatLoses) {
+  SpeculationBudget budget(16);
+  EXPECT_EQ(budget.getDraftLength(), 0u); // what a single step takes is not known yet
+  budget.add(0, 0, 100);
+  EXPECT_EQ(budget.getDraftLength(), 4u);
+  budget.add(4, 4, 150);
+  EXPECT_EQ(budget.getDraftLength(), 8u);
+  budget.add(8, 1, 150); // length falls to what stood, at least 2
+  EXPECT_EQ(budget.getDraftLength(), 2u);
+  for (int i = 0; i < 20; ++i)
+    budget.add(2, 0, 150);
+  EXPECT_EQ(budget.getDraftLength(), 0u);
+  int singles = 0;
+  for (; budget.getDraftLength() == 0; ++singles)
+    budget.add(0, 0, 100);
+  // Gained 500 - 150 and 200 - 150, lost 20 times 50: 600 + the advance are one hundredth of more
+  // than 520 steps.
+  EXPECT_GT(singles, 400);
+  EXPECT_LT(singles, 600);
+}
+
+// At any temperature, the sampler sees the same logits in the same order.
+TEST_F(GeneratorTest, DraftsChangeNoTokenOfTheAnswer) {
+  for (bool usesModel : {false, true})
+    for (double temperature : {0.0, 20.0, 60.0, 200.0})
+      for (uint64_t seed : {1, 2, 3}) {
+        options.sampling = {.temperature = temperature, .frequencyPenalty = 3, .seed = seed};
+        options.lookup = !usesModel;
+        options.draft = usesModel ? draft.get() : nullptr;
+        options.maxTokens = 0;
+        GenerationReport report = generate(prompt);
+        EXPECT_EQ(report.reason, FinishReason::Context);
+        ASSERT_EQ(tokens, simulate(prompt, 21)) << temperature << ", seed " << seed;
+        options.maxTokens = 7; // and what the cache holds afterwards is right
+        EXPECT_EQ(generate(prompt).reason, FinishReason::Length);
+        ASSERT_EQ(tokens, simulate(prompt, 7));
+        std::vector<int32_t> longer = prompt;
+        longer.insert(longer.end(), tokens.begin(), tokens.end());
+        EXPECT_EQ(generate(longer).reusedTokens, 16u);
+        ASSERT_EQ(tokens, simulate(longer, 7));
+      }
+}
+
+TEST_F(GeneratorTest, GuessesThatStandSaveSteps) {
+  options.sampling = {};
+  for (Session *session : {static_cast<Session *>(nullptr), draft.get()}) {
+    options.draft = session;
+    options.lookup = !session;
+    GenerationReport report = generate(prompt);
+    EXPECT_GT(report.acceptedTokens, 0u);
+    EXPECT_GE(report.draftedTokens, report.acceptedTokens);
+    EXPECT_EQ(report.steps + report.acceptedTokens + 1, report.answerTokens);
+  }
+}
+
+TEST_F(GeneratorTest, ADraftNeedsASessionOfItsOwnAndTheSameVocabulary) {
+  options.draft = session.get();
+  EXPECT_THAT(refuse(prompt), HasSubstr("session is the model's own"));
+  ArtifactBuilder builder = Toy::makeBuilder();
+  builder.plan.outputWidth = builder.plan.inputVocabulary = Toy::vocabulary - 1;
+  std::vector<std::byte> other = builder.build();
+  auto artifact = std::make_shared<Artifact>(std::move(*Artifact::read(other, "other.ingot")));
+  std::unique_ptr<Model> otherModel = std::move(*Model::create(artifact, device));
+  std::unique_ptr<Session> otherSession = std::move(*Session::create(*otherModel));
+  options.draft = otherSession.get();
+  EXPECT_THAT(refuse(prompt), HasSubstr("a vocabulary of 10 tokens, the model one of 11"));
+  options.draft = nullptr;
+  options.maxTokens = 3;
+  generate(prompt);
+  EXPECT_EQ(tokens, simulate(prompt, 3));
 }
 
 TEST_F(GeneratorTest, ErrorsNameTheLimitAndLeaveTheGeneratorUsable) {
