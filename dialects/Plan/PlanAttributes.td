@@ -39,6 +39,11 @@ class Plan_Enum<string name, string summary, list<I32EnumCase> cases>
 def Plan_Count : Plan_Enum<"Count", "a number that varies from step to step", [
   I32EnumCase<"Tokens", 0, "tokens">, I32EnumCase<"Outputs", 1, "outputs">, I32EnumCase<"Sequences", 2, "sequences">]>;
 
+// What a kernel's cost is counted in: a count, or the context of the step's tokens.
+def Plan_CostUnit : Plan_Enum<"CostUnit", "what the cost of a launch varies with", [
+  I32EnumCase<"Tokens", 0, "tokens">, I32EnumCase<"Outputs", 1, "outputs">, I32EnumCase<"Sequences", 2, "sequences">,
+  I32EnumCase<"Context", 3, "context">]>;
+
 def Plan_Input : Plan_Enum<"Input", "an array of the step's descriptor", [
   I32EnumCase<"TokenIds", 0, "token_ids">, I32EnumCase<"Positions", 1, "positions">,
   I32EnumCase<"SequenceOf", 2, "sequence_of">, I32EnumCase<"OutputRows", 3, "output_rows">,
@@ -91,6 +96,9 @@ def Plan_BoundsAttr : Plan_Attr<"Bounds", "bounds"> {
 def Plan_CostAttr : Plan_Attr<"Cost", "cost"> {
   let summary = "bytes and operations of one launch, as the kernel family counts them";
   let description = [{
+    A row is a value of the count. With `context`, bytes are for each token of the contexts of the step's sequences,
+    operations for each pair of a token of the step and a token of its context.
+
     ```mlir
     #plan.cost<weight_bytes = 4096, bytes_per_row = 128, operations_per_row = 2048, tokens>
     ```
@@ -99,7 +107,7 @@ def Plan_CostAttr : Plan_Attr<"Cost", "cost"> {
     AttrParameter<"int64_t", "bytes of weights, read once a launch">:$weight_bytes,
     AttrParameter<"int64_t", "activations read and written for each value of the count">:$bytes_per_row,
     AttrParameter<"int64_t", "operations for each value of the count; a multiply-add is two">:$operations_per_row,
-    EnumParameter<Plan_Count>:$count);
+    EnumParameter<Plan_CostUnit>:$count);
   let assemblyFormat = [{
     `<` struct($weight_bytes, $bytes_per_row, $operations_per_row) `,` $count `>`
   }];

@@ -132,10 +132,14 @@ const char *ingotModelTarget(const IngotModel *model);
 const char *ingotModelDevice(const IngotModel *model);
 /** On a GPU: multiprocessors. */
 uint32_t ingotModelThreads(const IngotModel *model);
-/** Measures the machine, which takes about a second: in a second, bytes read and operations of
-   products (float32 on a CPU, bf16 on a GPU). Other work on the machine disturbs it. */
-IngotError *ingotModelMeasureDevice(const IngotModel *model, double *bytesPerSecond,
-                                    double *operationsPerSecond);
+/** What the machine can do, whatever the model: bytes read, operations of products (float32 on a
+   CPU, bf16 on a GPU) and of 8-bit integer dot products (a multiply-add counts as two; 0 where there are none) in a second,
+   and the seconds of a launch that computes nothing. */
+typedef struct {
+  double bytesPerSecond, operationsPerSecond, integerOperationsPerSecond, launchSeconds;
+} IngotDeviceSpeed;
+/** Measures it, which takes about a second. Other work on the machine disturbs it. */
+IngotError *ingotModelMeasureDevice(const IngotModel *model, IngotDeviceSpeed *speed);
 
 /** Most of each thing; see ingotSessionStep. */
 typedef struct {

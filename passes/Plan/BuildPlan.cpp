@@ -246,9 +246,9 @@ static CostAttr getCost(tile::KernelOp kernel) {
     return value ? value.getInt() : 0;
   };
   auto name = costs.getAs<StringAttr>("count");
-  std::optional<Count> count = name ? symbolizeCount(name.getValue()) : std::nullopt;
+  std::optional<CostUnit> unit = name ? symbolizeCostUnit(name.getValue()) : std::nullopt;
   return CostAttr::get(kernel.getContext(), number("weight_bytes"), number("bytes_per_row"),
-                       number("operations_per_row"), count.value_or(Count::Tokens));
+                       number("operations_per_row"), unit.value_or(CostUnit::Tokens));
 }
 
 /// What a block needs on a GPU; null for a CPU's kernel.

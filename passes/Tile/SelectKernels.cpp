@@ -148,7 +148,9 @@ private:
     auto number = [&](uint64_t value) { return builder.getI64IntegerAttr(value); };
     NamedAttribute cost[] = {
         builder.getNamedAttr("bytes_per_row", number(emission.cost.bytesPerRow)),
-        builder.getNamedAttr("count", builder.getStringAttr(tile::stringifyCount(rows))),
+        builder.getNamedAttr("count", builder.getStringAttr(emission.cost.perContext
+                                                                ? "context"
+                                                                : tile::stringifyCount(rows))),
         builder.getNamedAttr("operations_per_row", number(emission.cost.operationsPerRow)),
         builder.getNamedAttr("weight_bytes", number(emission.cost.weightBytes)),
     };

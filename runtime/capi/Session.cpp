@@ -85,13 +85,12 @@ const char *ingotModelTarget(const IngotModel *model) { return model->target.c_s
 const char *ingotModelDevice(const IngotModel *model) { return model->description.c_str(); }
 uint32_t ingotModelThreads(const IngotModel *model) { return model->device->getThreadCount(); }
 
-IngotError *ingotModelMeasureDevice(const IngotModel *model, double *bytesPerSecond,
-                                    double *operationsPerSecond) {
-  Result<DeviceSpeed> speed = model->device->measureSpeed();
-  if (!speed)
-    return makeError(speed.message());
-  *bytesPerSecond = speed->readBytesPerSecond;
-  *operationsPerSecond = speed->operationsPerSecond;
+IngotError *ingotModelMeasureDevice(const IngotModel *model, IngotDeviceSpeed *speed) {
+  Result<DeviceSpeed> measured = model->device->measureSpeed();
+  if (!measured)
+    return makeError(measured.message());
+  *speed = {measured->readBytesPerSecond, measured->operationsPerSecond,
+            measured->integerOperationsPerSecond, measured->launchSeconds};
   return nullptr;
 }
 
@@ -210,7 +209,7 @@ IngotCommandTime ingotSessionProfile(const IngotSession *session, size_t index) 
   if (format::CommandKind(command.kind) == format::CommandKind::Launch) {
     const format::KernelRecord &kernel = state.model->getPlan().kernels[command.kernel];
     result.bytes = time.launches * kernel.weightBytes + time.rows * kernel.bytesPerRow;
-    result.operations = time.rows * kernel.operationsPerRow;
+    result.operations = time.operationRows * kernel.operationsPerRow;
   }
   return result;
 }

@@ -124,10 +124,12 @@ public:
   virtual Status synchronize() = 0;
 };
 
-/// The roofs of a report, in a second: bytes read, and operations (a multiply-add counts as two) of
-/// products in float32 on a CPU, in bf16 with float32 sums on a GPU.
+/// The roofs of a report, in a second: bytes read, operations (a multiply-add counts as two) of
+/// products in float32 on a CPU, in bf16 with float32 sums on a GPU, and of dot products of 8-bit
+/// integers; and what a launch of one block a worker takes. 0: not measured.
 struct DeviceSpeed {
   double readBytesPerSecond, operationsPerSecond;
+  double integerOperationsPerSecond = 0, launchSeconds = 0;
 };
 
 /// Bytes that a model and one session of it take.

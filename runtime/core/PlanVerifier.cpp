@@ -230,7 +230,8 @@ Status PlanVerifier::checkKernels() {
     if (kernel.argumentCount > maxArguments)
       return INGOT_ERROR("kernel %llu: %u arguments are more than the limit of %llu", print(i),
                          kernel.argumentCount, print(maxArguments));
-    if (kernel.costCount >= format::countCount && kernel.costCount != format::noCount)
+    if (kernel.costCount >= format::countCount && kernel.costCount != format::contextCount &&
+        kernel.costCount != format::noCount)
       return INGOT_ERROR("kernel %llu: count %llu of its cost is unknown", print(i),
                          print(kernel.costCount));
     if (kernel.threads > maxThreads || kernel.threads % warpThreads)

@@ -301,6 +301,7 @@ void Session::writeInputs(std::span<const SequenceTokens> batch) {
   int32_t *sequenceOf = getInput(format::Input::SequenceOf);
   int32_t *outputRows = getInput(format::Input::OutputRows);
   int64_t tokens = 0, outputs = 0;
+  contextTokens = contextPairs = 0;
   for (size_t row = 0; row < batch.size(); ++row) {
     const SequenceTokens &part = batch[row];
     Sequence &sequence = sequences[part.sequence];
@@ -314,7 +315,10 @@ void Session::writeInputs(std::span<const SequenceTokens> batch) {
       if (i >= part.tokens.size() - part.outputs)
         outputRows[outputs++] = int32_t(tokens);
     }
-    sequence.length += part.tokens.size();
+    uint64_t added = part.tokens.size();
+    contextPairs += added * sequence.length + added * (added + 1) / 2;
+    sequence.length += added;
+    contextTokens += sequence.length;
   }
   setCounts(tokens, outputs, int64_t(batch.size()));
 }
@@ -380,8 +384,11 @@ Status Session::profileStep(const Program &program, const Step &step) {
     CommandTime &time = profile[program.launchCommands[i]];
     const Plan &plan = model->getPlan();
     uint64_t count = plan.kernels[plan.commands[time.command].kernel].costCount;
+    bool isContext = count == format::contextCount, isOnce = count == format::noCount;
+    uint64_t rows = isOnce || isContext ? 1 : uint64_t(counts[count]);
     time.launches += 1;
-    time.rows += count == format::noCount ? 1 : uint64_t(counts[count]);
+    time.rows += isContext ? contextTokens : rows;
+    time.operationRows += isContext ? contextPairs : rows;
     time.nanoseconds += launchNanoseconds[i];
   }
   return Status::success();
@@ -393,5 +400,5 @@ MemoryUse Session::getMemoryUse() const {
 
 void Session::clearProfile() {
   for (size_t i = 0; i < profile.size(); ++i)
-    profile[i] = {uint32_t(i), 0, 0, 0};
+    profile[i] = {uint32_t(i), 0, 0, 0, 0};
 }

@@ -51,7 +51,8 @@ struct CommandTime {
   uint32_t command; ///< index in the plan
   uint64_t launches;
   uint64_t nanoseconds;
-  uint64_t rows; ///< of its kernel's cost formula, over all launches
+  uint64_t rows;          ///< of its kernel's cost formula for bytes, over all launches
+  uint64_t operationRows; ///< the same for operations
 };
 
 class Session {
@@ -128,6 +129,8 @@ private:
   std::unique_ptr<DeviceMemory> hostInputs, hostOutput;
   int64_t counts[format::countCount] = {};
   int64_t gridCounts[format::countCount] = {}; ///< see Device::roundCount
+  uint64_t contextTokens = 0; ///< of the step's sequences, with its tokens
+  uint64_t contextPairs = 0;  ///< of a token of the step and one that it sees
   std::vector<Program> programs;
   std::vector<Sequence> sequences;
   std::vector<Row> rows;

@@ -8,6 +8,9 @@
 #include "runtime/cpu/Measure.h"
 
 #include <algorithm>
+#if defined(__x86_64__)
+#include <immintrin.h>
+#endif
 
 using namespace ingot::runtime;
 using namespace ingot::runtime::cpu;
@@ -68,6 +71,31 @@ INGOT_MEASURE(avx2, 32, [[gnu::target("avx2,fma")]])
 INGOT_MEASURE(avx512, 64, [[gnu::target("avx512f,fma")]])
 #endif
 
+#if defined(__x86_64__)
+// Chains of the instructions that products of 8-bit integers are made of, with their additions. A
+// chain's own sum is the next factor, so that no product can be taken out of the loop.
+#define INGOT_MEASURE_DOT(name, features, vector, load, step)                                      \
+  [[gnu::target(features)]] void name(void *const *arguments, const int64_t *, int64_t x, int64_t, \
+                                      int64_t) {                                                   \
+    vector codes = load(static_cast<const vector *>(arguments[0])), sums[chains];                  \
+    for (vector &sum : sums)                                                                       \
+      sum = codes;                                                                                 \
+    for (int64_t round = 0; round < multiplyRounds; ++round) {                                     \
+      _Pragma("clang loop unroll(full)") for (int chain = 0; chain < chains; ++chain)              \
+          sums[chain] = step;                                                                      \
+    }                                                                                              \
+    static_cast<int64_t *>(arguments[1])[x] = 0;                                                   \
+    for (vector &sum : sums)                                                                       \
+      static_cast<int64_t *>(arguments[1])[x] += sum[0];                                           \
+  }
+INGOT_MEASURE_DOT(avx2Dot, "avx2", __m256i, _mm256_loadu_si256,
+                  _mm256_add_epi16(sums[chain], _mm256_maddubs_epi16(codes, sums[chain])))
+INGOT_MEASURE_DOT(vnniDot, "avx2,avxvnni", __m256i, _mm256_loadu_si256,
+                  _mm256_dpbusd_avx_epi32(sums[chain], codes, sums[chain]))
+INGOT_MEASURE_DOT(avx512Dot, "avx512f,avx512vnni", __m512i, _mm512_loadu_si512,
+                  _mm512_dpbusd_epi32(sums[chain], codes, sums[chain]))
+#endif
+
 struct Variant {
   KernelFunction read, multiply;
   int64_t floats; ///< of one vector
@@ -81,6 +109,43 @@ Variant choose(const Features &features) {
     return {avx2Read, avx2Multiply, 8};
 #endif
   return {narrowRead, narrowMultiply, 4};
+}
+
+struct DotVariant {
+  KernelFunction multiply; ///< null where the machine has no such instruction
+  int64_t bytes;           ///< of one vector
+};
+
+DotVariant chooseDot(const Features &features) {
+#if defined(__x86_64__)
+  if (features.has("avx512vnni") && features.has("avx512f"))
+    return {avx512Dot, 64};
+  if (features.has("avxvnni"))
+    return {vnniDot, 32};
+  if (features.has("avx2"))
+    return {avx2Dot, 32};
+#endif
+  return {nullptr, 0};
+}
+
+void doNothing(void *const *, const int64_t *, int64_t, int64_t, int64_t) {}
+
+/// Seconds of a launch of one block a worker among many.
+double timeLaunch(WorkerPool &pool) {
+  constexpr size_t launchCount = 1000;
+  Grid grid{pool.size(), 1, 1};
+  std::vector<Launch> launches(launchCount,
+                               {reinterpret_cast<Kernel>(&doNothing), nullptr, 0, &grid});
+  std::vector<uint64_t> nanoseconds(launchCount);
+  double best = 1;
+  for (int i = 0; i < repeats; ++i) {
+    uint64_t sum = 0;
+    pool.run(launches, nullptr, nanoseconds.data());
+    for (uint64_t each : nanoseconds)
+      sum += each;
+    best = std::min(best, 1e-9 * double(sum) / launchCount);
+  }
+  return best;
 }
 
 /// Seconds of the fastest of several runs, after one to warm up.
@@ -112,6 +177,13 @@ Result<DeviceSpeed> cpu::measureSpeed(WorkerPool &pool, const Features &features
   void *multiplyArguments[] = {const_cast<float *>(constants), results.data()};
   double readSeconds = timeBest(pool, variant.read, readArguments, int64_t(sums.size()));
   double multiplySeconds = timeBest(pool, variant.multiply, multiplyArguments, pool.size());
-  double operations = 2.0 * chains * double(variant.floats) * double(multiplyRounds) * pool.size();
-  return DeviceSpeed{double(readBytes) / readSeconds, operations / multiplySeconds};
+  double rounds = 2.0 * chains * double(multiplyRounds) * pool.size();
+  DeviceSpeed speed{double(readBytes) / readSeconds, rounds * variant.floats / multiplySeconds};
+  speed.launchSeconds = timeLaunch(pool);
+  if (DotVariant dot = chooseDot(features); dot.multiply) {
+    void *dotArguments[] = {memory->data(), sums.data()};
+    speed.integerOperationsPerSecond =
+        rounds * dot.bytes / timeBest(pool, dot.multiply, dotArguments, pool.size());
+  }
+  return speed;
 }

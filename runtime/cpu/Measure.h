@@ -1,8 +1,9 @@
 //===- Measure.h - How fast this CPU reads and multiplies -----------------------------------------===//
 //
-// The two roofs that a report needs, measured on the pool that runs the kernels: reading memory
-// that does not fit the caches, and float32 multiply-adds from registers. The best of several runs,
-// since others may use the machine.
+// The roofs that a report needs, measured on the pool that runs the kernels: reading memory that
+// does not fit the caches, multiply-adds of float32 and of 8-bit integers from registers, and what
+// a launch costs that has nothing to do. The best of several runs, since others may use the
+// machine.
 //
 //===----------------------------------------------------------------------------------------------===//
 

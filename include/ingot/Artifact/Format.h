@@ -87,6 +87,9 @@ struct SectionEntry {
 enum class Count : uint32_t { Tokens = 0, Outputs = 1, Sequences = 2 };
 inline constexpr uint32_t countCount = 3;
 inline constexpr uint32_t noCount = 0xffffffff;
+/// Only as KernelRecord::costCount: bytesPerRow is for each token of the contexts of the step's
+/// sequences, operationsPerRow for each pair of a token of the step and one of its context.
+inline constexpr uint32_t contextCount = 3;
 
 /// The arrays of a step descriptor.
 enum class Input : uint32_t {
@@ -164,7 +167,7 @@ struct KernelRecord {
   uint64_t weightBytes;      ///< read once a launch
   uint64_t bytesPerRow;      ///< activations read and written for each value of `costCount`
   uint64_t operationsPerRow; ///< multiply-adds count as two
-  uint32_t costCount;        ///< a `Count`, or `noCount`: one row
+  uint32_t costCount;        ///< a `Count`, `contextCount`, or `noCount`: one row
   uint32_t sharedBytes;      ///< dynamic shared memory of a block on a GPU (since minor version 1)
 };
 

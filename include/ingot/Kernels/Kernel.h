@@ -12,15 +12,18 @@
 
 #include "dialects/Tile/Tile.h"
 #include "dialects/Transformer/Transformer.h"
+#include <functional>
 
 namespace ingot::kernels {
 
 /// What one launch moves and computes. `row` is a value of the count that the launch's grid varies
-/// with.
+/// with; where `perContext`, bytes are for each token of the context of each sequence of the step,
+/// operations for each pair of a token of the step and one that it sees.
 struct Cost {
   uint64_t weightBytes = 0;      ///< read once a launch
   uint64_t bytesPerRow = 0;      ///< activations read and written for each row
   uint64_t operationsPerRow = 0; ///< a multiply-add counts as two
+  bool perContext = false;
 };
 
 /// The kind of machine that kernels are emitted for: schedules and packings depend on it.

@@ -110,7 +110,7 @@ TEST(PlanVerifier, LaunchesMatchTheirKernels) {
   EXPECT_REFUSED(b.commands[Embed].kind = 7, "command 0: kind 7 is unknown");
   EXPECT_REFUSED(b.commands[Embed].layer.length = 1 << 30, "layer of command 0");
   EXPECT_REFUSED(b.kernels[1].argumentCount = 1000, "1000 arguments are more than");
-  EXPECT_REFUSED(b.kernels[1].costCount = 3, "count 3 of its cost");
+  EXPECT_REFUSED(b.kernels[1].costCount = 4, "count 4 of its cost");
   EXPECT_REFUSED(b.kernels[1].symbol.offset = 0xffffffff, "symbol of kernel 1");
 }
 
