@@ -133,8 +133,8 @@ const char *ingotModelDevice(const IngotModel *model);
 /** On a GPU: multiprocessors. */
 uint32_t ingotModelThreads(const IngotModel *model);
 /** What the machine can do, whatever the model: bytes read, operations of products (float32 on a
-   CPU, bf16 on a GPU) and of 8-bit integer dot products (a multiply-add counts as two; 0 where there are none) in a second,
-   and the seconds of a launch that computes nothing. */
+   CPU, bf16 on a GPU) and of 8-bit integer dot products (a multiply-add counts as two; 0 where
+   there are none) in a second, and the seconds of a launch that computes nothing. */
 typedef struct {
   double bytesPerSecond, operationsPerSecond, integerOperationsPerSecond, launchSeconds;
 } IngotDeviceSpeed;

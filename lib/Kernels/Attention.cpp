@@ -1,20 +1,19 @@
 //===- Attention.cpp - Attention over a paged cache -------------------------------------------------===//
 //
-// One block is one query head of one token; it walks the token's context page by page in ascending
-// order with the online softmax (Milakov and Gimelshein 2018): maximum m, sum l and weighted values
-// o of what has been seen,
+// What is computed, and in which order, is AttentionWalk.h's; here is who computes what. A *run* is
+// the tokens of one sequence in the step; they lie side by side. Block (split, token, cache head):
 //
-//   m' = max(m, max s),  p = 2^(s - m'),  l' = l 2^(m - m') + sum p,  o' = o 2^(m - m') + p V
+//   a run of more than 8 tokens (a prompt) is cut into tiles of up to 8; the block of a tile's
+//   first token and split 0 walks all splits of the context, and stores the result; a run of up to
+//   8 tokens (decoding, a draft to verify) is one tile; each split of a context of several has a
+//   block, which stores its state, and a second kernel merges them. So a long context is divided
+//   among threads however few tokens there are.
 //
-// with scores s in units of log2 e. Keys lie transposed, so a register holds the scores of 8
-// positions and no sum goes across lanes; for p V the lanes are channels. Only pages at the ends of
-// what the token sees are masked (the cache behind its position holds other numbers, perhaps not
-// finite): others take the same arithmetic without. The order depends on the token's position
-// alone, so do its bits.
+// Other blocks return at once. Both ways do the same arithmetic in the same order.
 //
 //===----------------------------------------------------------------------------------------------===//
 
-#include "Common.h"
+#include "AttentionWalk.h"
 #include "Families.h"
 #include "GpuCache.h"
 
@@ -31,125 +30,149 @@ LogicalResult supports(const Request &request, std::string &reason) {
   auto cache = op.getCache().getType();
   if (cache.getDim() % 8 || cache.getPage() % 8 || !llvm::isPowerOf2_64(cache.getPage()))
     return reason = "head dimension and page are not multiples of 8", failure();
+  constexpr int64_t most[] = {512 << 10, 48 << 10}; // a CPU's stack, a GPU's shared memory
+  bool isGpu = request.machine == Machine::Cuda;
+  if (!isGpuCache(request.machine, cache) &&
+      AttentionShape(op, request.machine).blockBytes() > most[isGpu])
+    return reason = "the heads that share a cache head need too much memory of a block", failure();
   return success();
 }
 
-/// The emitter of one kernel: constants of the region, views of the kernel, values of the block.
-class Walk {
-public:
-  Walk(TileBuilder &b, const Request &request, transformer::CachedAttentionOp op,
-       tile::KernelOp kernel)
-      : b(b), op(op), cache(op.getCache().getType()), args(kernel.getViews()),
-        vector(tileType({1, int64_t(llvm::PowerOf2Ceil(cache.getDim()))}, b.f32(), 1)),
-        scores(tileType({1, cache.getPage()}, b.f32(), 1)), one(tileType({1, 1}, b.f32(), -1)) {
-    token = b.blockId(tile::Axis::X);
-    head = b.blockId(tile::Axis::Y);
-    int64_t heads = cast<RankedTensorType>(op.getQuery().getType()).getDimSize(1);
-    cacheHead = b.div(head, heads / cache.getHeads());
-    position = b.readIndex(args[1], {token});
-    sequence = b.readIndex(args[2], {token});
-  }
-
-  void emit() {
-    Value end = b.add(position, 1);
-    Value last = b.div(position, cache.getPage());
-    Value first = b.index(0), firstFull = first;
-    if (auto window = op.getWindow()) {
-      Value width = b.index(*window);
-      start = b.sub(end, arith::MinUIOp::create(b.builder, b.loc, end, width));
-      first = b.div(start, cache.getPage());
-      firstFull = b.div(b.add(start, cache.getPage() - 1), cache.getPage());
-      firstFull = arith::MinUIOp::create(b.builder, b.loc, firstFull, last);
-    }
-    SmallVector<Value> state{b.constant(one, -INFINITY), b.constant(one, 0), b.constant(vector, 0)};
-    if (start)
-      state = walk(first, firstFull, state, /*masked=*/true);
-    state = walk(firstFull, last, state, /*masked=*/false);
-    state = walk(last, b.add(last, 1), state, /*masked=*/true);
-    Value result = b.divf(state[2], b.broadcast(state[1], vector));
-    b.store(result, args[6], {token, head, b.index(0)}, isPadded());
-  }
-
-private:
-  bool isPadded() const { return vector.getDimSize(1) != cache.getDim(); }
-
-  SmallVector<Value> walk(Value begin, Value end, ArrayRef<Value> state, bool masked) {
-    return b.forLoop(begin, end, 1, state,
-                     [&](Value page, auto carried) { return addPage(page, carried, masked); });
-  }
-
-  /// q . k for each position of a page, in units of log2 e.
-  Value scorePage(Value physical) {
-    constexpr int64_t chunk = 8;
-    constexpr double log2e = 1.4426950408889634;
-    Value zero = b.index(0);
-    Value sums = b.forLoop(
-        zero, b.index(cache.getDim()), chunk, {b.constant(scores, 0)},
-        [&](Value channel, auto acc) {
-          Value query = b.load(args[0], {token, head, channel}, tileType({1, chunk}, b.f32(), -1));
-          auto stored = tileType({chunk, cache.getPage()}, cache.getFormat(), 1);
-          Value keys = b.toF32(b.load(args[4], {physical, cacheHead, channel, zero}, stored));
-          Value next = tile::ContractOp::create(b.builder, b.loc, scores, tile::Atom::Fma, query,
-                                                keys, acc[0]);
-          return SmallVector<Value>{next};
-        })[0];
-    return b.mulf(sums, b.constant(scores, op.getScale().convertToDouble() * log2e));
-  }
-
-  /// Whether the token sees each position of `page`, positions along `dim` of a tile of this shape.
-  Value visible(Value page, ArrayRef<int64_t> shape, int laneDim, int64_t dim) {
-    Value offsets = b.iota(shape, laneDim, dim);
-    auto type = cast<RankedTensorType>(offsets.getType());
-    auto splat = [&](Value index) { return b.splat(b.toI32(index), type); };
-    Value positions =
-        arith::AddIOp::create(b.builder, b.loc, offsets, splat(b.mul(page, cache.getPage())));
-    auto compare = [&](arith::CmpIPredicate predicate, Value bound) -> Value {
-      return arith::CmpIOp::create(b.builder, b.loc, predicate, positions, splat(bound));
-    };
-    Value isPast = compare(arith::CmpIPredicate::sle, position);
-    if (!start)
-      return isPast;
-    return arith::AndIOp::create(b.builder, b.loc, isPast,
-                                 compare(arith::CmpIPredicate::sge, start));
-  }
-
-  Value select(Value condition, Value x, double otherwise) {
-    return arith::SelectOp::create(b.builder, b.loc, condition, x,
-                                   b.constant(cast<RankedTensorType>(x.getType()), otherwise));
-  }
-
-  SmallVector<Value> addPage(Value page, ArrayRef<Value> state, bool masked) {
-    Value physical = b.readIndex(args[3], {sequence, page});
-    Value score = scorePage(physical);
-    if (masked)
-      score = select(visible(page, scores.getShape(), 1, 1), score, -INFINITY);
-    Value largest = arith::MaximumFOp::create(b.builder, b.loc, state[0],
-                                              b.reduce(tile::ReduceKind::Max, score, 1));
-    Value correction = b.exp2(b.subf(state[0], largest));
-    Value weight = b.exp2(b.subf(score, b.broadcast(largest, scores)));
-    Value sum = b.fma(state[1], correction, b.reduce(tile::ReduceKind::Add, weight, 1));
-
-    Value zero = b.index(0);
-    SmallVector<int64_t> valueShape{cache.getPage(), vector.getDimSize(1)};
-    Value values = b.toF32(b.load(args[5], {physical, cacheHead, zero, zero},
-                                  tileType(valueShape, cache.getFormat(), 1), isPadded()));
-    if (masked)
-      values = select(visible(page, valueShape, 1, 0), values, 0);
-    Value replicated = b.convertLayout(weight, tileType({1, cache.getPage()}, b.f32(), -1));
-    Value scaled = b.mulf(state[2], b.broadcast(correction, vector));
-    Value output = tile::ContractOp::create(b.builder, b.loc, vector, tile::Atom::Fma, replicated,
-                                            values, scaled);
-    return {largest, sum, output};
-  }
-
-  TileBuilder &b;
-  transformer::CachedAttentionOp op;
-  transformer::KVCacheType cache;
-  ValueRange args; // query, positions, sequences, page table, keys, values, result
-  RankedTensorType vector, scores, one;
-  Value token, head, cacheHead, position, sequence;
-  Value start; // first position of the window, null without
+/// Where a token stands in its run, and how the run is computed.
+struct Run {
+  Value position, sequence, before; ///< of the token; tokens of the run before it, at most 8
+  Value isShort;                    ///< the run is one tile
+  Value count;                      ///< tokens of the run, or of its tile, from this one on
+  Value firstSplit, lastSplit;      ///< of what these tokens see
+  Value isSplit;                    ///< each split has a block of its own
 };
+
+Value compare(TileBuilder &b, arith::CmpIPredicate predicate, Value x, Value y) {
+  return arith::CmpIOp::create(b.builder, b.loc, predicate, x, y);
+}
+Value isLess(TileBuilder &b, Value x, Value y) {
+  return compare(b, arith::CmpIPredicate::ult, x, y);
+}
+Value select(TileBuilder &b, Value condition, Value x, Value y) {
+  return arith::SelectOp::create(b.builder, b.loc, condition, x, y);
+}
+Value both(TileBuilder &b, Value x, Value y) {
+  return arith::AndIOp::create(b.builder, b.loc, x, y);
+}
+
+/// Of the next tokens in a direction, as many as a tile has, those of the same sequence.
+Value countNeighbours(TileBuilder &b, const AttentionShape &shape, Value sequences, Value token,
+                      Value sequence, Value tokens, bool isForward) {
+  Value count = b.index(0);
+  for (int64_t distance = 1; distance <= shape.tileTokens; ++distance) {
+    Value other = isForward ? b.add(token, distance) : b.sub(token, b.index(distance));
+    Value exists = isForward ? isLess(b, other, tokens) : isLess(b, b.index(distance - 1), token);
+    Value same = compare(b, arith::CmpIPredicate::eq,
+                         b.readIndex(sequences, {select(b, exists, other, token)}), sequence);
+    Value counts = both(b, exists, same);
+    count = b.add(count,
+                  arith::IndexCastUIOp::create(b.builder, b.loc, b.builder.getIndexType(), counts)
+                      .getResult());
+  }
+  return count;
+}
+
+Run readRun(TileBuilder &b, const AttentionShape &shape, ValueRange batch, Value token) {
+  Run run;
+  run.position = b.readIndex(batch[0], {token});
+  run.sequence = b.readIndex(batch[1], {token});
+  Value tokens = b.count(tile::Count::Tokens), most = b.index(shape.tileTokens);
+  run.before = countNeighbours(b, shape, batch[1], token, run.sequence, tokens, false);
+  Value after = countNeighbours(b, shape, batch[1], token, run.sequence, tokens, true);
+  run.isShort = isLess(b, b.add(run.before, after), most);
+  Value toBorder = b.sub(most, b.rem(token, shape.tileTokens));
+  Value inTile = arith::MinUIOp::create(b.builder, b.loc, b.add(after, 1), toBorder);
+  run.count = select(b, run.isShort, b.add(after, 1), inTile);
+  Value last = b.sub(b.add(run.position, run.count), b.index(1));
+  run.firstSplit = b.div(firstVisible(b, shape, run.position), AttentionShape::splitTokens);
+  run.lastSplit = b.div(last, AttentionShape::splitTokens);
+  run.isSplit = both(b, run.isShort, isLess(b, b.index(0), run.lastSplit));
+  return run;
+}
+
+/// Most splits of one sequence.
+int64_t splitsOf(const Request &request) {
+  return llvm::divideCeil(request.contextTokens, AttentionShape::splitTokens);
+}
+
+void emitWalk(TileBuilder &b, const AttentionShape &shape, ValueRange views, Value partial) {
+  Value split = b.blockId(tile::Axis::X), token = b.blockId(tile::Axis::Y),
+        head = b.blockId(tile::Axis::Z), zero = b.index(0), one = b.index(1);
+  Value position = b.readIndex(views[1], {token}), sequence = b.readIndex(views[2], {token});
+  // Most blocks have nothing to do: their split is past the context, or the token is no tile's
+  // first.
+  Value isReached =
+      isLess(b, b.mul(split, AttentionShape::splitTokens), b.add(position, shape.tileTokens));
+  Value previous = select(b, isLess(b, zero, token), b.sub(token, one), token);
+  Value begins = compare(b, arith::CmpIPredicate::ne, b.readIndex(views[2], {previous}), sequence);
+  for (Value at : {token, b.rem(token, shape.tileTokens)})
+    begins = arith::OrIOp::create(b.builder, b.loc, begins,
+                                  compare(b, arith::CmpIPredicate::eq, at, zero));
+  b.ifTrue(both(b, isReached, begins), [&] {
+    Run run = readRun(b, shape, views.slice(1, 2), token);
+    Value isFirst = compare(b, arith::CmpIPredicate::eq, run.before, zero);
+    Value isLong =
+        compare(b, arith::CmpIPredicate::eq, run.isShort,
+                arith::ConstantOp::create(b.builder, b.loc, b.builder.getBoolAttr(false)));
+    Value leads = arith::OrIOp::create(b.builder, b.loc, isLong, isFirst);
+    Value walksAll = compare(b, arith::CmpIPredicate::eq, split, zero);
+    Value walksOne = both(b, compare(b, arith::CmpIPredicate::uge, split, run.firstSplit),
+                          compare(b, arith::CmpIPredicate::ule, split, run.lastSplit));
+    Value walks = select(b, run.isSplit, walksOne, walksAll);
+    b.ifTrue(both(b, leads, walks), [&] {
+      AttentionWalk walk(b, shape, views, {token, run.count, run.position, run.sequence, head});
+      b.ifTrue(
+          run.isSplit,
+          [&] {
+            walk.walkSplit(split);
+            walk.storePartial(partial, split);
+          },
+          [&] {
+            walk.clearTotals();
+            b.forLoop(run.firstSplit, b.add(run.lastSplit, 1), 1, [&](Value each) {
+              walk.walkSplit(each);
+              walk.mergeSplit(each);
+            });
+            walk.storeTotals(views[6]);
+          });
+    });
+  });
+}
+
+/// One head of one token: merges its splits, where they were computed one by one.
+void emitMerge(TileBuilder &b, const AttentionShape &shape, ValueRange batch, Value partial,
+               Value result) {
+  constexpr int64_t lanes = AttentionShape::lanes;
+  Value head = b.blockId(tile::Axis::X), token = b.blockId(tile::Axis::Y);
+  auto vector = tileType({1, lanes}, b.f32(), 1), one = tileType({1, 1}, b.f32(), -1);
+  Run run = readRun(b, shape, batch, token);
+  // The last token of the run decides for all of it.
+  b.ifTrue(run.isSplit, [&] {
+    Value last = b.add(b.div(run.position, AttentionShape::splitTokens), 1);
+    auto load = [&](Value split, int64_t column, RankedTensorType type) {
+      return b.load(partial, {run.sequence, run.before, split, head, b.index(column)}, type);
+    };
+    SmallVector<Value> state{b.constant(one, -INFINITY), b.constant(one, 0)};
+    state.append(shape.dim / lanes, b.constant(vector, 0));
+    state = b.forLoop(run.firstSplit, last, 1, state, [&](Value split, auto acc) {
+      MergedState merged = mergeStates(b, acc[0], acc[1], load(split, shape.dim, one),
+                                       load(split, shape.dim + 1, one));
+      Value keep = b.broadcast(merged.keep, vector), take = b.broadcast(merged.take, vector);
+      SmallVector<Value> next{merged.largest, merged.sum};
+      for (auto [i, sum] : llvm::enumerate(acc.drop_front(2)))
+        next.push_back(b.fma(sum, keep, b.mulf(load(split, i * lanes, vector), take)));
+      return next;
+    });
+    Value sum = b.broadcast(state[1], vector);
+    for (auto [i, output] : llvm::enumerate(ArrayRef(state).drop_front(2)))
+      b.store(b.divf(output, sum), result, {token, head, b.index(i * lanes)});
+  });
+}
 
 Emission emit(const Request &request, OpBuilder &builder, OpBuilder &kernelBuilder) {
   transformer::ComputeOp compute = request.compute;
@@ -159,25 +182,57 @@ Emission emit(const Request &request, OpBuilder &builder, OpBuilder &kernelBuild
     return emitGpuAttention(request, builder, kernelBuilder);
   auto query = cast<RankedTensorType>(op.getQuery().getType());
   MLIRContext *context = builder.getContext();
-  Type queryView = rowsView(query, request.rows);
+  AttentionShape shape(op, request.machine);
+  int64_t splits = splitsOf(request);
+  auto batch = batchViews(context, pagesPerSequence(request, cache));
+  auto partialType = RankedTensorType::get({ShapedType::kDynamic, shape.tileTokens, splits,
+                                            shape.heads, shape.dim + AttentionShape::lanes},
+                                           builder.getF32Type());
+  Type queryView = rowsView(query, request.rows),
+       partialView = rowsView(partialType, tile::Count::Sequences);
   SmallVector<Type> views{queryView};
-  llvm::append_range(views, batchViews(context, pagesPerSequence(request, cache)));
+  llvm::append_range(views, batch);
   llvm::append_range(views, cacheViews(cache, request.cachePages));
   views.push_back(queryView);
+  if (splits > 1)
+    views.push_back(partialView);
+  auto tokens = tile::ExtentAttr::get(context, request.rows);
   auto kernel = beginKernel(kernelBuilder, request, views,
-                            {tile::ExtentAttr::get(context, request.rows),
-                             tile::ExtentAttr::get(context, query.getDimSize(1))});
+                            {tile::ExtentAttr::get(context, splits), tokens,
+                             tile::ExtentAttr::get(context, shape.cacheHeads)});
   TileBuilder b(kernelBuilder, compute.getLoc());
-  Walk(b, request, op, kernel).emit();
+  emitWalk(b, shape, kernel.getViews(), splits > 1 ? Value(kernel.getViews()[7]) : Value());
   tile::ReturnOp::create(kernelBuilder, compute.getLoc());
 
+  Value outerBatch = outerValue(compute, op.getBatch());
   Emission emission{kernel};
-  emission.operands = {outerValue(compute, op.getQuery()), outerValue(compute, op.getBatch()),
+  emission.operands = {outerValue(compute, op.getQuery()), outerBatch,
                        outerValue(compute, op.getCache()), outerValue(compute, op.getLayer())};
   emission.inPlace = {-1};
-  // What the cache costs depends on the context, which is no count of a step; this is the part that
-  // does not.
-  emission.cost = {0, uint64_t(8 * query.getDimSize(1) * cache.getDim()), 0};
+  uint64_t elementBytes = cache.getFormat().getIntOrFloatBitWidth() / 8;
+  emission.cost = {0, 2 * uint64_t(cache.getHeads()) * cache.getDim() * elementBytes,
+                   4 * uint64_t(shape.heads) * shape.dim, /*perContext=*/true};
+  if (splits == 1)
+    return emission;
+  emission.scratch = {partialType};
+  Location loc = compute.getLoc();
+  emission.finish = [=](OpBuilder &kernelBuilder, ValueRange results) {
+    SmallVector<Type> views;
+    llvm::append_range(views, batch);
+    views.append({queryView, partialView});
+    Request merge = request;
+    merge.name += "Merge";
+    auto kernel = beginKernel(kernelBuilder, merge, views,
+                              {tile::ExtentAttr::get(context, shape.heads), tokens});
+    auto args = kernel.getViews();
+    TileBuilder b(kernelBuilder, loc);
+    emitMerge(b, shape, ValueRange(args).take_front(2), args[4], args[3]);
+    tile::ReturnOp::create(kernelBuilder, b.loc);
+    Emission second{kernel};
+    second.operands = {outerBatch, results[0], results[1]};
+    second.inPlace = {1};
+    return second;
+  };
   return emission;
 }
 

@@ -231,7 +231,11 @@ void TileBuilder::forLoop(Value begin, Value end, int64_t step,
 
 void TileBuilder::ifLess(Value a, Value b, llvm::function_ref<void()> then,
                          llvm::function_ref<void()> otherwise) {
-  Value condition = arith::CmpIOp::create(builder, loc, arith::CmpIPredicate::ult, a, b);
+  ifTrue(arith::CmpIOp::create(builder, loc, arith::CmpIPredicate::ult, a, b), then, otherwise);
+}
+
+void TileBuilder::ifTrue(Value condition, llvm::function_ref<void()> then,
+                         llvm::function_ref<void()> otherwise) {
   auto branch = scf::IfOp::create(builder, loc, condition, /*withElseRegion=*/bool(otherwise));
   OpBuilder::InsertionGuard guard(builder);
   builder.setInsertionPointToStart(branch.thenBlock());

@@ -119,16 +119,33 @@ private:
     OpBuilder builder(compute);
     auto kernelBuilder = OpBuilder::atBlockEnd(getOperation().getBody());
     kernels::Emission emission = family->emit(request, builder, kernelBuilder);
-    tile::KernelOp kernel = merge(emission, keyOf(compute, request.rows), request.rows);
-    auto launch = tile::LaunchOp::create(builder, compute.getLoc(), compute.getResultTypes(),
-                                         kernel, emission.operands, emission.inPlace);
-    for (auto [old, result] : llvm::zip(compute.getResults(), launch.getResults()))
+    std::string key = keyOf(compute, request.rows);
+    ValueRange results = launch(emission, compute, key, request.rows, builder);
+    if (emission.finish) {
+      auto secondBuilder = OpBuilder::atBlockEnd(getOperation().getBody());
+      kernels::Emission second = emission.finish(secondBuilder, results);
+      results = launch(second, compute, key + " finish", request.rows, builder);
+    }
+    results = results.take_front(compute.getNumResults());
+    for (auto [old, result] : llvm::zip_equal(compute.getResults(), results))
       if (perOutput.contains(old))
         perOutput.insert(result);
-    compute.replaceAllUsesWith(launch.getResults());
+    compute.replaceAllUsesWith(results);
     compute.erase();
-    ++numLaunches;
     return success();
+  }
+
+  ValueRange launch(kernels::Emission &emission, transformer::ComputeOp compute, std::string key,
+                    tile::Count rows, OpBuilder &builder) {
+    tile::KernelOp kernel = merge(emission, std::move(key), rows);
+    SmallVector<Type> types(compute.getResultTypes());
+    llvm::append_range(types, emission.scratch);
+    SmallVector<int64_t> inPlace(emission.inPlace);
+    inPlace.append(emission.scratch.size(), -1);
+    ++numLaunches;
+    return tile::LaunchOp::create(builder, compute.getLoc(), types, kernel, emission.operands,
+                                  inPlace)
+        .getResults();
   }
 
   /// The kernel of an equal region, if there is one; else the new one, under a name of its own.

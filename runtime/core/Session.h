@@ -129,8 +129,8 @@ private:
   std::unique_ptr<DeviceMemory> hostInputs, hostOutput;
   int64_t counts[format::countCount] = {};
   int64_t gridCounts[format::countCount] = {}; ///< see Device::roundCount
-  uint64_t contextTokens = 0; ///< of the step's sequences, with its tokens
-  uint64_t contextPairs = 0;  ///< of a token of the step and one that it sees
+  uint64_t contextTokens = 0;                  ///< of the step's sequences, with its tokens
+  uint64_t contextPairs = 0;                   ///< of a token of the step and one that it sees
   std::vector<Program> programs;
   std::vector<Sequence> sequences;
   std::vector<Row> rows;

@@ -51,6 +51,11 @@ struct Emission {
   llvm::SmallVector<mlir::Value> operands = {};
   llvm::SmallVector<int64_t> inPlace = {};
   Cost cost = {};
+  /// Further results of the launch, after the region's, that `finish` reads.
+  llvm::SmallVector<mlir::Type> scratch = {};
+  /// Where one launch is not enough: emits a second kernel, which makes the region's results from
+  /// those of the first launch.
+  std::function<Emission(mlir::OpBuilder &kernelBuilder, mlir::ValueRange results)> finish = {};
 };
 
 /// One family. `supports` explains in `reason` when it fails; `emit` is only called when it

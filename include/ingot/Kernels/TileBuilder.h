@@ -105,6 +105,9 @@ public:
           llvm::function_ref<llvm::SmallVector<mlir::Value>(Value i, Values carried)> body);
   /// A loop that carries nothing.
   void forLoop(Value begin, Value end, int64_t step, llvm::function_ref<void(Value i)> body);
+  /// if condition (i1) then ... else ...
+  void ifTrue(Value condition, llvm::function_ref<void()> then,
+              llvm::function_ref<void()> otherwise = nullptr);
   /// if a < b (unsigned indices) then ... else ...
   void ifLess(Value a, Value b, llvm::function_ref<void()> then,
               llvm::function_ref<void()> otherwise = nullptr);

@@ -1,4 +1,5 @@
 // RUN: ingot-opt %s --ingot-select-kernels="max-context=64 max-sequences=2" | FileCheck %s
+// RUN: ingot-opt %s --ingot-select-kernels="max-context=1024 max-sequences=2" | FileCheck %s --check-prefix=SPLIT
 
 !w = !transformer.weight<[64, 64], q4_1>
 !wk = !transformer.weight<[16, 64], q8_0>
@@ -63,7 +64,12 @@ func.func @attend(%x: tensor<?x64xf32>, %batch: !transformer.ragged, %cache: !ca
   // CHECK: %[[R:.*]] = transformer.pack_weight %[[WK]]
   // CHECK: %[[T:.*]] = transformer.rope_table {{.*}} : <[64, 16], f32>
   // CHECK: tile.launch @LinearRopeAppendCache_64x64_q4_1_16x64_q8_0_16x64_q4_1(%{{.*}}, %[[P]], %[[R]], %[[BIAS]], %[[T]], %{{.*}}, %[[C:.*]], %{{.*}}) in_place [-1, 6]
-  // CHECK: tile.launch @PagedAttention(
+  // CHECK: %[[Y:.*]] = tile.launch @PagedAttention(
+  // CHECK-NEXT: return %[[Y]]
+  // A context of several splits has a second launch, which merges them into the first one's result.
+  // SPLIT: %[[Y:.*]]:2 = tile.launch @PagedAttention({{.*}}) -> (tensor<?x4x16xf32>, tensor<?x8x4x4x24xf32>)
+  // SPLIT-NEXT: %[[Z:.*]] = tile.launch @PagedAttentionMerge(%{{.*}}, %[[Y]]#0, %[[Y]]#1) in_place [1]
+  // SPLIT-NEXT: return %[[Z]]
   %p = transformer.positions %batch : tensor<?xi32>
   %zero = arith.constant 0 : index
   %t = tensor.dim %x, %zero : tensor<?x64xf32>

@@ -1,0 +1,143 @@
+//===- AttentionWalk.h - Softmax attention of a few tokens over a range of the context --------------===//
+//
+// Some consecutive tokens of one sequence, and the query heads that share a cache head, walk the
+// context together, so that each key and value that is loaded serves all of them. The softmax is
+// taken online (Milakov and Gimelshein 2018) at two levels:
+//
+//   span   64 positions: scores s of all, in units of log2 e; then with the maximum m so far
+//            m' = max(m, max s),  p = 2^(s - m'),  l' = l 2^(m - m') + sum p,  o' = o 2^(m - m') +
+//            p V
+//   split  256 positions: begins with m = -inf, l = o = 0. Splits are merged in ascending order:
+//            M' = max(M, m),  L' = L 2^(M - M') + l 2^(m - M'),  O' = O 2^(M - M') + o 2^(m - M')
+//
+// An example: a token at position 300 sees splits [0, 256) and [256, 300]. The first has 4 spans,
+// the second one of 45 positions. The token's numbers come from its own row, its own positions and
+// these borders alone, wherever the splits are computed and whoever walks with it; so do its bits.
+//
+// Keys lie transposed, so a register holds the scores of 8 positions and no sum goes across lanes;
+// for p V the lanes are channels. The unit of both products is a piece of up to 16 positions that
+// lie in one page. Pieces that all tokens see entirely are taken for several rows (a row is a head
+// of a token) at once; those at the ends of what a token sees are taken token by token, where what
+// it does not see is masked and its values are not read: behind a token's position the cache holds
+// other numbers, perhaps not finite.
+//
+// State is in memory of the block, a row for each head of each token; barriers stand where a lane
+// reads what others wrote (they are nothing on a CPU).
+//
+//===----------------------------------------------------------------------------------------------===//
+
+#ifndef INGOT_LIB_KERNELS_ATTENTIONWALK_H
+#define INGOT_LIB_KERNELS_ATTENTIONWALK_H
+
+#include "Common.h"
+
+namespace ingot::kernels {
+
+/// Sizes of one attention and of its walk.
+struct AttentionShape {
+  AttentionShape(transformer::CachedAttentionOp op, Machine machine);
+
+  static constexpr int64_t lanes = 8;
+  static constexpr int64_t spanTokens = 64;
+  static constexpr int64_t splitTokens = 256;
+  int64_t tileTokens; ///< that walk together
+  int64_t heads, cacheHeads, dim, page;
+  int64_t group;                     ///< query heads that share a cache head
+  int64_t piece;                     ///< positions of the unit of work
+  int64_t headsAtOnce, tokensAtOnce; ///< rows of a product: their sums fit the registers
+  std::optional<int64_t> window;
+  double scale;
+  mlir::Type format;
+
+  int64_t rows() const { return tileTokens * group; }
+  /// Memory that a block takes: scores, sums of a split and of all, and their states.
+  int64_t blockBytes() const { return 4 * rows() * (spanTokens + 2 * dim + 2 * lanes); }
+};
+
+/// Weights of two states that are merged: (M', 2^(M - M'), 2^(m - M'), L'), all [1, 1] tiles.
+struct MergedState {
+  mlir::Value largest, keep, take, sum;
+};
+MergedState mergeStates(TileBuilder &b, mlir::Value largest, mlir::Value sum,
+                        mlir::Value otherLargest, mlir::Value otherSum);
+
+/// The first position that a token sees.
+mlir::Value firstVisible(TileBuilder &b, const AttentionShape &shape, mlir::Value position);
+
+/// Which tokens walk: `count` of them from row `token` of the step on, at `position` and after.
+struct AttentionTile {
+  mlir::Value token, count, position, sequence, cacheHead;
+};
+
+class AttentionWalk {
+public:
+  /// `views`: query, positions, sequences, page table, keys, values.
+  AttentionWalk(TileBuilder &b, const AttentionShape &shape, mlir::ValueRange views,
+                const AttentionTile &tile);
+
+  /// Computes the state of a split for all tokens of the tile that see some of it.
+  void walkSplit(mlir::Value split);
+  /// Sets the totals to those of no position.
+  void clearTotals();
+  /// Adds the split's state to the totals of the tokens that see some of it.
+  void mergeSplit(mlir::Value split);
+  /// Writes O / L to `result` [tokens, heads, dim].
+  void storeTotals(mlir::Value result);
+  /// Writes the split's state to `partial` [sequences, tile, splits, heads, dim + 8]: o, then m and
+  /// l, for the tokens that see some of it.
+  void storePartial(mlir::Value partial, mlir::Value split);
+
+private:
+  using Value = mlir::Value;
+
+  /// Pieces [begin, end) of a span: seen in part by some, by all, in part.
+  struct Pieces {
+    Value begin, fullBegin, fullEnd, end;
+  };
+  struct Place {
+    Value page, slot;
+  };
+  struct Rows {
+    Value token, head; ///< first of each
+    int64_t tokens, heads;
+  };
+
+  Pieces piecesOf(Value span, Value begin, Value end);
+  Place placeOf(Value piece);
+  void clearSplit();
+  void clearScores();
+  void walkSpan(Value span, Value begin, Value end);
+  void forEachFull(const Pieces &pieces, llvm::function_ref<void(const Rows &)> emit);
+  void forEachPartial(const Pieces &pieces,
+                      llvm::function_ref<void(Value piece, const Rows &rows)> emit);
+  void scorePiece(Value piece, Value span, const Rows &rows, bool isMasked);
+  void addSoftmax(Value span);
+  void addFullValues(const Pieces &pieces, Value span, const Rows &rows);
+  void addPartialValues(Value piece, Value span, const Rows &rows);
+  /// Loads the sums of the rows' channels, lets `add` continue them, stores them.
+  void forChannels(const Rows &rows,
+                   llvm::function_ref<llvm::SmallVector<Value>(Value channel, int64_t vectors,
+                                                               mlir::ValueRange sums)>
+                       add);
+  void addPosition(const Place &place, Value position, Value offset, const Rows &rows,
+                   Value channel, llvm::MutableArrayRef<Value> sums);
+
+  /// Calls `emit(row)` for each row of the tokens that see some of [begin, end).
+  void forVisibleRows(Value begin, Value end,
+                      llvm::function_ref<void(Value token, Value head, Value row)> emit);
+  Value isVisible(Value token, Value begin, Value end);
+  Value rowOf(const Rows &rows, int64_t token, int64_t head);
+  Value positionOf(Value token) { return b.add(tile.position, token); }
+  Value isNotMasked(Value token, Value piece, int64_t offset);
+
+  TileBuilder &b;
+  AttentionShape shape;
+  mlir::Value query, table, keys, values;
+  AttentionTile tile;
+  mlir::RankedTensorType vector, one;
+  Value scores, outputs, states, totals, totalStates; ///< memory of the block
+};
+
+} // namespace ingot::kernels
+
+#endif // INGOT_LIB_KERNELS_ATTENTIONWALK_H
