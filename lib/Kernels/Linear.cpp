@@ -5,10 +5,9 @@
 // act(W_gate x) * (W_up x), each with its bias; both weights are streamed side by side, so that the
 // two sums of an element meet in registers.
 //
-// A block computes `rowGroups` groups of 8 rows for up to `blockTokens` tokens, in tiles of
-// `tileTokens` tokens; a weight is decoded once a tile. Several row groups go through the columns
-// together, so that they share what is loaded and summed of the activations. On a GPU the block is
-// that of GpuProduct.h where its matrix units can compute the product.
+// A block computes some row groups for some tokens (Product.h); what follows the product is done to
+// its sums in registers. On a GPU the block is that of GpuProduct.h where its matrix units can
+// compute the product.
 //
 //===----------------------------------------------------------------------------------------------===//
 
@@ -21,12 +20,6 @@ using namespace ingot;
 using namespace ingot::kernels;
 
 namespace {
-
-struct Schedule {
-  int64_t rowGroups = 4;
-  int64_t tileTokens = 4;
-  int64_t blockTokens = 64;
-};
 
 struct LinearRegion {
   SmallVector<transformer::LinearOp, 2> linears; ///< one, or gate and up
@@ -115,7 +108,7 @@ Emission emitLinear(const Request &request, OpBuilder &builder, OpBuilder &kerne
   transformer::ComputeOp compute = request.compute;
   transformer::LinearOp linear = region.linears.front();
   auto weight = linear.getWeight().getType();
-  Schedule schedule;
+  ProductSchedule schedule = ProductSchedule::get(weight.getRows());
   bool isQuantized = bool(linear.getScales());
   std::optional<GpuProductSchedule> gpu;
   if (request.machine == Machine::Cuda)
@@ -129,14 +122,10 @@ Emission emitLinear(const Request &request, OpBuilder &builder, OpBuilder &kerne
       views.push_back(columnView(cast<transformer::WeightType>(bias.getType())));
   Type sums = transposedView(builder.getF32Type(), weight.getRows(), request.rows);
   views.push_back(sums); // the result, or the residual that becomes it
-  int64_t groups = llvm::divideCeil(weight.getRows(), interleavedRows);
   MLIRContext *context = builder.getContext();
-  SmallVector<tile::ExtentAttr, 2> grid = {
-      tile::ExtentAttr::get(context, llvm::divideCeil(groups, schedule.rowGroups)),
-      tile::ExtentAttr::get(context, request.rows, schedule.blockTokens)};
-  if (gpu)
-    grid = getGpuGrid(context, weight, *gpu, request.rows);
-  auto kernel = beginKernel(kernelBuilder, request, views, grid);
+  auto kernel = beginKernel(kernelBuilder, request, views,
+                            gpu ? getGpuGrid(context, weight, *gpu, request.rows)
+                                : schedule.getGrid(context, weight.getRows(), request.rows));
   auto args = kernel.getViews();
   ProductInput input{args[0], isQuantized ? Value(args[1]) : Value(), weight.getColumns()};
   ValueRange weights = ValueRange(args).slice(isQuantized ? 2 : 1, region.linears.size());
@@ -171,35 +160,12 @@ Emission emitLinear(const Request &request, OpBuilder &builder, OpBuilder &kerne
     tile::ReturnOp::create(kernelBuilder, compute.getLoc());
     return describe(request, builder, kernel, region, /*isForGpu=*/true);
   }
-  Value firstGroup = b.mul(b.blockId(tile::Axis::X), schedule.rowGroups);
-  auto clamp = [&](Value end, Value limit) -> Value {
-    return arith::MinUIOp::create(b.builder, b.loc, end, limit);
-  };
-  Value firstToken = b.mul(b.blockId(tile::Axis::Y), schedule.blockTokens);
-  Value lastGroup = clamp(b.add(firstGroup, schedule.rowGroups), b.index(groups));
-  Value lastToken = clamp(b.add(firstToken, schedule.blockTokens), b.count(request.rows));
   bool masked = weight.getRows() % interleavedRows;
-  bool isWhole = groups % schedule.rowGroups == 0;
-  forTokens(b, firstToken, lastToken, schedule.tileTokens, [&](Value token, int64_t tokens) {
-    auto emitRows = [&](Value group, int64_t rowGroups) {
-      Value firstRow = b.mul(group, interleavedRows);
-      SmallVector<Value> sums = emitProducts(b, input, weights, firstRow, rowGroups, token, tokens);
-      for (int64_t i = 0; i < rowGroups; ++i) {
-        Value row = i == 0 ? firstRow : b.add(firstRow, i * interleavedRows);
-        SmallVector<Value, 2> ofRow;
-        for (size_t number = 0; number < region.linears.size(); ++number)
-          ofRow.push_back(sums[number * rowGroups + i]);
-        finish(row, token, ofRow, masked);
-      }
-    };
-    int64_t atOnce = std::max<int64_t>(tilesAtOnce(tokens) / weights.size(), 1);
-    Value full = lastGroup;
-    if (!isWhole)
-      full = b.add(firstGroup, b.mul(b.div(b.sub(lastGroup, firstGroup), atOnce), atOnce));
-    b.forLoop(firstGroup, full, atOnce, [&](Value group) { emitRows(group, atOnce); });
-    if (!isWhole && atOnce > 1)
-      b.forLoop(full, lastGroup, 1, [&](Value group) { emitRows(group, 1); });
-  });
+  emitProducts(b, input, weights,
+               schedule.getRange(b, weight.getRows(), request.rows, request.machine),
+               [&](Value row, Value token, MutableArrayRef<Value> sums) {
+                 finish(row, token, sums, masked);
+               });
   tile::ReturnOp::create(kernelBuilder, compute.getLoc());
   return describe(request, builder, kernel, region, /*isForGpu=*/false);
 }

@@ -34,8 +34,6 @@ using namespace ingot::kernels;
 
 namespace {
 
-constexpr int64_t tileTokens = 4;
-
 /// Memory of a block for the results of its products.
 constexpr int64_t scratchBytes = 32 * 1024;
 
@@ -392,20 +390,20 @@ private:
     ProductInput input{args[views.values], linear.getScales() ? Value(args[views.scales]) : Value(),
                        linear.getWeight().getType().getColumns()};
     int64_t groups = unit.spanRows / interleavedRows;
-    forTokens(b, firstToken, lastToken, tileTokens, [&](Value token, int64_t tokens) {
-      Value column = b.sub(token, firstToken);
-      auto emitRows = [&](Value group, int64_t rowGroups) {
-        Value row = b.mul(group, interleavedRows);
-        SmallVector<Value> sums = emitProducts(b, input, Value(args[views.weight]),
-                                               b.add(firstRow, row), rowGroups, token, tokens);
-        for (auto [i, tile] : llvm::enumerate(sums))
-          b.store(tile, scratch, {b.add(row, scratchRow + int64_t(i) * interleavedRows), column});
-      };
-      int64_t atOnce = std::min(tilesAtOnce(tokens), groups), whole = groups / atOnce * atOnce;
-      b.forLoop(b.index(0), b.index(whole), atOnce, [&](Value group) { emitRows(group, atOnce); });
-      if (whole < groups)
-        emitRows(b.index(whole), groups - whole);
-    });
+    Value firstGroup = b.div(firstRow, interleavedRows);
+    int64_t products = region.stacks.size() * unit.spans;
+    ProductRange range{firstGroup,
+                       b.add(firstGroup, groups),
+                       groups % 2 == 0,
+                       firstToken,
+                       lastToken,
+                       blockTokens,
+                       request.machine == Machine::Cpu ? memoryBytes / products : 0};
+    emitProducts(b, input, Value(args[views.weight]), range,
+                 [&](Value row, Value token, MutableArrayRef<Value> sums) {
+                   Value inScratch = b.add(b.sub(row, firstRow), scratchRow);
+                   b.store(sums.front(), scratch, {inScratch, b.sub(token, firstToken)});
+                 });
   }
 
   /// What becomes of the unit for one token: that of the part which its head, a number in the

@@ -1,7 +1,7 @@
 //===- Product.h - The inner loop that all products with weights share ------------------------------===//
 //
 // y[f, t] = sum over c of W[f, c] x[t, c] for a row group of a packed weight (8 rows, one a lane)
-// and a few tokens. Weights are decoded once for these tokens and never leave registers.
+// and a few tokens.
 //
 //   float32 activations: the codes become numbers, one fused multiply-add for each column,
 //   ascending. int8 activations (scales given): per block of 32 columns the codes' integer dot
@@ -10,6 +10,11 @@
 //
 // A token's sum is a function of its own numbers: the tokens beside it, and how many there are,
 // change no bit.
+//
+// What is done once for many. A weight's bits become codes in registers, and the sums of
+// activations do not depend on the row. With one token both are needed once. A block of tokens
+// keeps the sums in its own memory for all rows; with many tokens also a *panel*, the codes and
+// scales of two row groups as bytes and floats, which every tile of tokens then reads.
 //
 //===----------------------------------------------------------------------------------------------===//
 
@@ -27,26 +32,42 @@ struct ProductInput {
   int64_t columns;
 };
 
+/// What becomes of the sums of a row group: `sums` has a tile [8, tokens] for each weight, rows
+/// from `row` on in lanes, tokens from `token` on.
+using ProductEpilogue = llvm::function_ref<void(mlir::Value row, mlir::Value token,
+                                                llvm::MutableArrayRef<mlir::Value> sums)>;
+
+/// Rows and tokens of one block of work; both ends exist.
+struct ProductRange {
+  mlir::Value firstGroup, lastGroup; ///< row groups, the same of each weight
+  bool hasEvenGroups;                ///< known to be a multiple of two of them
+  mlir::Value firstToken, lastToken;
+  int64_t mostTokens;  ///< in the range
+  int64_t memoryBytes; ///< of the block's memory that sums and panels may take; 0: there is none
+};
+
+/// Memory of a block for sums and panels: panels are to stay in the second-level cache.
+inline constexpr int64_t memoryBytes = 384 << 10;
+
+/// The products of a range with weights of one format, row group by row group.
+void emitProducts(TileBuilder &b, const ProductInput &input, mlir::ValueRange weights,
+                  const ProductRange &range, ProductEpilogue epilogue);
+
+/// How a launch is cut into blocks: along x row groups, along y tokens.
+struct ProductSchedule {
+  int64_t rowGroups;        ///< of a block, for each weight
+  int64_t blockTokens = 64; ///< of a block
+
+  /// For weights of so many rows.
+  static ProductSchedule get(int64_t rows);
+  llvm::SmallVector<tile::ExtentAttr, 2> getGrid(mlir::MLIRContext *context, int64_t rows,
+                                                 tile::Count count) const;
+  /// What the block at its place in the grid does.
+  ProductRange getRange(TileBuilder &b, int64_t rows, tile::Count count, Machine machine) const;
+};
+
 /// Whether `linear` is a product that the loop does; if not, why.
 llvm::LogicalResult canMultiply(transformer::LinearOp linear, std::string &reason);
-
-/// The sums for rows [firstRow, firstRow + 8 rowGroups) of each weight and `tokens` tokens from
-/// `firstToken` on: tiles [8, tokens], rows in lanes, the row groups of the first weight, then
-/// those of the next. Tokens and row groups must exist. All tiles share each load of activations
-/// and the sums of activations, so weights * rowGroups * tokens accumulators should fit the
-/// registers.
-llvm::SmallVector<mlir::Value> emitProducts(TileBuilder &b, const ProductInput &input,
-                                            mlir::ValueRange weights, mlir::Value firstRow,
-                                            int64_t rowGroups, mlir::Value firstToken,
-                                            int64_t tokens);
-
-/// How many row groups of all weights together a product of `tokens` tokens takes at once.
-int64_t tilesAtOnce(int64_t tokens);
-
-/// Calls `emit(firstToken, tokens)` for tiles that cover [begin, end): as many of `most` tokens as
-/// fit, then single ones.
-void forTokens(TileBuilder &b, mlir::Value begin, mlir::Value end, int64_t most,
-               llvm::function_ref<void(mlir::Value firstToken, int64_t tokens)> emit);
 
 /// Views of a product's activations: one, or two with scales.
 llvm::SmallVector<mlir::Type> productViews(transformer::LinearOp linear, tile::Count rows);
