@@ -1,7 +1,7 @@
 //===- Emit.cpp - Functions of the LLVM dialect to an ELF shared object -----------------------------------===//
 //
 // Translates, optimises, emits and links. Floating-point code keeps its meaning: no fast-math, no
-// fusion of multiply and add that the program does not ask for.
+// fusion of multiply and add that the program does not ask for. Chains of additions stay chains.
 //
 //===----------------------------------------------------------------------------------------------===//
 
@@ -11,6 +11,7 @@
 #include "mlir/Target/LLVMIR/Dialect/Builtin/BuiltinToLLVMIRTranslation.h"
 #include "mlir/Target/LLVMIR/Dialect/LLVMIR/LLVMToLLVMIRTranslation.h"
 #include "llvm/MC/TargetRegistry.h"
+#include "llvm/Support/CommandLine.h"
 #include "llvm/Support/TargetSelect.h"
 #include "llvm/Target/TargetMachine.h"
 #include "llvm/TargetParser/Triple.h"
@@ -20,12 +21,23 @@
 using namespace mlir;
 using namespace ingot;
 
+/// Keeps LLVM from making trees of chains of additions. Kernels run several chains side by side,
+/// each in one register; a tree needs more and spills (q4_1, 4 tokens: 71 -> 88 G multiply-adds/s
+/// without it on Zen 4). There is no other way to say so, and the linker puts options back, so it
+/// is said each time.
+static void keepChains() {
+  auto &options = llvm::cl::getRegisteredOptions();
+  if (auto option = options.find("x86-machine-combiner"); option != options.end())
+    static_cast<llvm::cl::opt<bool> *>(option->second)->setValue(false);
+}
+
 static llvm::Expected<std::unique_ptr<llvm::TargetMachine>> createMachine(const CpuTarget &target) {
   static std::once_flag initialised;
   std::call_once(initialised, [] {
     llvm::InitializeNativeTarget();
     llvm::InitializeNativeTargetAsmPrinter();
   });
+  keepChains();
   llvm::Triple triple("x86_64-unknown-linux-gnu");
   std::string error;
   const llvm::Target *backend = llvm::TargetRegistry::lookupTarget(triple, error);
