@@ -2,10 +2,13 @@
 
 #include "ingot/Import/Safetensors.h"
 #include "ingot/Import/Json.h"
+#include "llvm/ADT/APFloat.h"
 #include "llvm/ADT/STLExtras.h"
+#include "llvm/ADT/StringExtras.h"
 #include "llvm/Support/Endian.h"
 #include "llvm/Support/FileSystem.h"
 #include "llvm/Support/Path.h"
+#include <array>
 #include <set>
 
 using namespace ingot;
@@ -25,7 +28,7 @@ namespace {
 struct ElementType {
   StringRef name;
   unsigned bits;
-  StringRef format; ///< empty: bytes only
+  StringRef format; ///< empty: bytes only; of 8-bit floats f16, which holds all of them
 };
 
 /// A tensor of the header, checked, with its place in the data.
@@ -37,25 +40,11 @@ struct Placed {
 } // namespace
 
 static constexpr ElementType elementTypes[] = {
-    {"F32", 32, "f32"},
-    {"F16", 16, "f16"},
-    {"BF16", 16, "bf16"},
-    {"F8_E4M3", 8, "f8_e4m3"},
-    {"F8_E5M2", 8, "f8_e5m2"},
-    {"F64", 64, ""},
-    {"I64", 64, ""},
-    {"I32", 32, ""},
-    {"I16", 16, ""},
-    {"I8", 8, ""},
-    {"U64", 64, ""},
-    {"U32", 32, ""},
-    {"U16", 16, ""},
-    {"U8", 8, ""},
-    {"BOOL", 8, ""},
-    {"F8_E8M0", 8, ""},
-    {"F4", 4, ""},
-    {"F6_E2M3", 6, ""},
-    {"F6_E3M2", 6, ""},
+    {"F32", 32, "f32"},    {"F16", 16, "f16"}, {"BF16", 16, "bf16"}, {"F8_E4M3", 8, "f16"},
+    {"F8_E5M2", 8, "f16"}, {"F64", 64, ""},    {"I64", 64, ""},      {"I32", 32, ""},
+    {"I16", 16, ""},       {"I8", 8, ""},      {"U64", 64, ""},      {"U32", 32, ""},
+    {"U16", 16, ""},       {"U8", 8, ""},      {"BOOL", 8, ""},      {"F8_E8M0", 8, ""},
+    {"F4", 4, ""},         {"F6_E2M3", 6, ""}, {"F6_E3M2", 6, ""},
 };
 
 //===------------------------------------------------------------------------------------------===//
@@ -280,6 +269,11 @@ SafetensorsFile::parse(std::unique_ptr<llvm::MemoryBuffer> buffer) {
 // The weight store
 //===------------------------------------------------------------------------------------------===//
 
+/// Whether the weight has other bits than the file.
+static bool isWidened(const SafetensorsTensor &tensor) {
+  return tensor.type == "F8_E4M3" || tensor.type == "F8_E5M2";
+}
+
 const SafetensorsTensor *SafetensorsFile::findTensor(StringRef name) const {
   auto found = index.find(name);
   return found == index.end() ? nullptr : &tensors[found->second];
@@ -299,11 +293,32 @@ std::vector<std::string> SafetensorsFile::getNames() const {
 
 llvm::ArrayRef<uint8_t> SafetensorsFile::getMapped(StringRef name) const {
   const SafetensorsTensor *tensor = findTensor(name);
-  return tensor ? tensor->bytes : llvm::ArrayRef<uint8_t>();
+  return tensor && !isWidened(*tensor) ? tensor->bytes : llvm::ArrayRef<uint8_t>();
+}
+
+/// The f16 of every 8-bit float; exact.
+static std::array<uint16_t, 256> widenAll(const llvm::fltSemantics &semantics) {
+  std::array<uint16_t, 256> halves;
+  for (unsigned bits = 0; bits < halves.size(); ++bits) {
+    llvm::APFloat value(semantics, llvm::APInt(8, bits));
+    bool losesInfo;
+    value.convert(llvm::APFloat::IEEEhalf(), llvm::APFloat::rmNearestTiesToEven, &losesInfo);
+    halves[bits] = uint16_t(value.bitcastToAPInt().getZExtValue());
+  }
+  return halves;
 }
 
 llvm::Error SafetensorsFile::read(StringRef name, const WeightInfo &info, int64_t first,
                                   int64_t count, llvm::MutableArrayRef<uint8_t> rows) const {
-  llvm::copy(getMapped(name).slice(first * info.rowBytes, rows.size()), rows.begin());
+  const SafetensorsTensor &tensor = *findTensor(name);
+  if (!isWidened(tensor)) {
+    llvm::copy(tensor.bytes.slice(first * info.rowBytes, rows.size()), rows.begin());
+    return llvm::Error::success();
+  }
+  static const auto e4m3 = widenAll(llvm::APFloat::Float8E4M3FN()),
+                    e5m2 = widenAll(llvm::APFloat::Float8E5M2());
+  const auto &halves = tensor.type == "F8_E4M3" ? e4m3 : e5m2;
+  for (auto [i, byte] : llvm::enumerate(tensor.bytes.slice(first * info.columns, rows.size() / 2)))
+    llvm::support::endian::write16le(&rows[2 * i], halves[byte]);
   return llvm::Error::success();
 }

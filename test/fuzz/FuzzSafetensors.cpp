@@ -19,7 +19,8 @@ static void visit(const SafetensorsFile &file, const SafetensorsTensor &tensor) 
     abort();
   if (!tensor.info)
     return;
-  if (tensor.info->bytes != tensor.bytes.size())
+  uint64_t widening = llvm::StringRef(tensor.type).starts_with("F8") ? 2 : 1;
+  if (tensor.info->bytes != tensor.bytes.size() * widening)
     abort();
   std::vector<float> row(tensor.info->columns);
   for (int64_t index : {int64_t(0), tensor.info->rows - 1})

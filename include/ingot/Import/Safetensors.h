@@ -6,8 +6,9 @@
 //
 //   header length u64 · header (JSON: name -> {dtype, shape, data_offsets}) · data, without holes
 //
-// Sizes stand slowest first. Types that no numeric format describes (integers, of position ids and
-// quantised checkpoints) are handed out as bytes; as a weight such a tensor is not found.
+// Sizes stand slowest first. 8-bit floats become f16 as they are read, which holds each of them.
+// Types that no numeric format describes (integers, of position ids and quantised checkpoints) are
+// handed out as bytes; as a weight such a tensor is not found.
 //
 //===------------------------------------------------------------------------------------------===//
 
