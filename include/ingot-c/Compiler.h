@@ -29,7 +29,7 @@ uint32_t ingotCompilerApiVersion(void);
 /** `fraction` is of the whole compilation, from 0 to 1; `stage` as in --stop-after. */
 typedef void (*IngotCompilerProgress)(void *user, const char *stage, double fraction);
 /** A decision of the compiler, one line of text: "passed fuse blk.0 ...". `kind` is passed, missed
- * or analysis. */
+ * or analysis; or warning, which a program should show its user. */
 typedef void (*IngotCompilerRemark)(void *user, const char *kind, const char *stage,
                                     const char *text);
 

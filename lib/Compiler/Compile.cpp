@@ -6,6 +6,7 @@
 //===------------------------------------------------------------------------------------------===//
 
 #include "ingot/Compiler/Compile.h"
+#include "WeightWatch.h"
 #include "dialects/Plan/Plan.h"
 #include "ingot/Artifact/ArtifactWriter.h"
 #include "ingot/Artifact/Card.h"
@@ -429,8 +430,15 @@ private:
     write.progress = [&](uint64_t done, uint64_t total) {
       report(Stage::Artifact, 0.5 + 0.5 * double(done) / double(std::max<uint64_t>(total, 1)));
     };
-    return artifact::writeArtifact(options.output, std::move(contents),
-                                   artifact::makeWeightProducer(program, *model.weights), write);
+    WeightWatch watch(*model.weights);
+    if (llvm::Error error =
+            artifact::writeArtifact(options.output, std::move(contents),
+                                    artifact::makeWeightProducer(program, watch), write))
+      return error;
+    for (const std::string &name : watch.getBroken())
+      remarks.push_back({"warning", "artifact", "weight " + name + " has elements that are NaN"});
+    report(Stage::Artifact, 1);
+    return llvm::Error::success();
   }
 
   const CompileOptions &options;

@@ -6,6 +6,7 @@
 
 #include "Commands.h"
 #include <csignal>
+#include <cstring>
 #include <ctime>
 #include <dlfcn.h>
 #include <filesystem>
@@ -116,7 +117,9 @@ private:
 struct Report {
   bool onTerminal = isatty(STDERR_FILENO);
   Stopwatch stopwatch;
+  bool explains = false;
   std::vector<std::pair<std::string, std::string>> remarks; ///< stage, line
+  std::vector<std::string> warnings;
 
   static void progress(void *user, const char *stage, double fraction) {
     auto *report = static_cast<Report *>(user);
@@ -125,7 +128,11 @@ struct Report {
       std::fprintf(stderr, "\r\033[K%3.0f%% %s", 100 * fraction, stage);
   }
   static void remark(void *user, const char *kind, const char *stage, const char *text) {
-    static_cast<Report *>(user)->remarks.emplace_back(stage, std::string(kind) + ": " + text);
+    auto *report = static_cast<Report *>(user);
+    if (std::strcmp(kind, "warning") == 0)
+      report->warnings.emplace_back(text);
+    else if (report->explains)
+      report->remarks.emplace_back(stage, std::string(kind) + ": " + text);
   }
   /// Stage by stage, each line once with how often it was said.
   void print(const char *const *stages) const {
@@ -208,6 +215,7 @@ void ingot::driver::compile(const CompileSettings &settings, const std::string &
   for (const std::string &target : settings.targets)
     targets.push_back(target.c_str());
   Report report;
+  report.explains = settings.explain;
   IngotCompilerOptions options = INGOT_COMPILER_OPTIONS_INIT;
   options.source = source.c_str();
   options.output = output.c_str();
@@ -221,7 +229,7 @@ void ingot::driver::compile(const CompileSettings &settings, const std::string &
   options.stopAfter = stopAfter.empty() ? nullptr : stopAfter.c_str();
   options.threads = settings.threads;
   options.progress = Report::progress;
-  options.remark = settings.explain ? Report::remark : nullptr;
+  options.remark = Report::remark;
   options.user = &report;
   options.weights = settings.weights.empty() ? nullptr : settings.weights.c_str();
   options.weightFormat = settings.weightFormat.empty() ? nullptr : settings.weightFormat.c_str();
@@ -234,6 +242,8 @@ void ingot::driver::compile(const CompileSettings &settings, const std::string &
     compiler.free(error);
     throw Failure(message);
   }
+  for (const std::string &warning : report.warnings)
+    std::fprintf(stderr, "warning: %s\n", warning.c_str());
   report.print(compiler.stages());
   if (settings.timing)
     report.stopwatch.print();

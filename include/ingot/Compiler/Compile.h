@@ -16,9 +16,9 @@
 
 namespace ingot {
 
-/// A decision that a pass reports.
+/// A decision that a pass reports, or something about the checkpoint that the user should know.
 struct Remark {
-  std::string kind; ///< passed, missed, analysis or failed
+  std::string kind; ///< passed, missed, analysis, failed or warning
   std::string stage;
   std::string text; ///< pass, layer or weight, message
 };
