@@ -116,6 +116,8 @@ std::string artifact::writeCard(plan::ProgramOp program, const CardData &data) {
                                      {"spill_bytes", kernel.spillBytes}});
     card["kernels"] = std::move(kernels);
   }
+  if (!data.sampling.empty())
+    card["sampling"] = json::Object(data.sampling);
   if (auto model = program->getParentOp()->getAttrOfType<DictionaryAttr>("transformer.model"))
     card["model"] = convertDictionary(model);
   std::string text;

@@ -398,6 +398,7 @@ private:
       card.recipe["weights"] = options.weights;
     for (const Remark &remark : remarks)
       card.remarks.push_back({remark.kind, remark.stage, remark.text});
+    card.sampling = model.sampling;
     return artifact::writeCard(program, card);
   }
 

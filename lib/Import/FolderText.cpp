@@ -10,6 +10,7 @@
 #include "ingot/Import/Json.h"
 #include "ingot/Import/TokenizerJson.h"
 #include "llvm/Support/FileSystem.h"
+#include "llvm/Support/FormatVariadic.h"
 #include "llvm/Support/Path.h"
 
 using namespace ingot;
@@ -38,6 +39,7 @@ private:
   void readTemplate(const json::Object &tokenizerConfig);
   int32_t findToken(const json::Object &tokenizerConfig, StringRef key);
   void readStops(const json::Object &source, StringRef name);
+  void readSampling(const json::Object &generation);
 
   StringRef folder;
   ImportedModel &model;
@@ -113,6 +115,35 @@ void TextReader::readStops(const json::Object &source, StringRef name) {
     add(*value);
 }
 
+/// What generation draws with, where it draws.
+void TextReader::readSampling(const json::Object &generation) {
+  bool draws = generation.getBoolean("do_sample").value_or(false);
+  struct Setting {
+    StringRef name;
+    double low, high;
+    bool isOfDrawing;
+  };
+  static constexpr Setting settings[] = {{"temperature", 0, 100, true},
+                                         {"top_k", 0, 1 << 20, true},
+                                         {"top_p", 0, 1, true},
+                                         {"min_p", 0, 1, true},
+                                         {"repetition_penalty", 0.01, 100, false}};
+  for (const Setting &setting : settings) {
+    auto *value = generation.get(setting.name);
+    if (!value || value->kind() == json::Value::Null || (setting.isOfDrawing && !draws))
+      continue;
+    auto number = value->getAsNumber();
+    if (number && *number >= setting.low && *number <= setting.high)
+      model.sampling[setting.name] = *number;
+    else if (sentence.empty())
+      sentence = llvm::formatv("{0}: '{1}' is {2}, expected a number from {3} to {4}",
+                               pathOf("generation_config.json"), setting.name, *value, setting.low,
+                               setting.high);
+  }
+  if (draws && !model.sampling.get("temperature"))
+    model.sampling["temperature"] = 1.0;
+}
+
 llvm::Error TextReader::read(const json::Object &config) {
   json::Object tokenizerConfig = readObject("tokenizer_config.json");
   readTemplate(tokenizerConfig);
@@ -128,6 +159,7 @@ llvm::Error TextReader::read(const json::Object &config) {
       data.padId = findToken(tokenizerConfig, "pad_token");
       json::Object generation = readObject("generation_config.json");
       readStops(generation, "generation_config.json");
+      readSampling(generation);
       if (data.endIds.empty())
         readStops(config, "config.json");
       if (data.eosId < 0 && !data.endIds.empty())

@@ -10,6 +10,7 @@
 #include <csignal>
 #include <cstdio>
 #include <iostream>
+#include <nlohmann/json.hpp>
 #include <unistd.h>
 
 using namespace ingot::driver;
@@ -29,21 +30,25 @@ struct GenerationSettings {
     app.add_option("-n,--tokens", tokens,
                    "most tokens of the answer (default: up to the end of the context)")
         ->group(group);
-    app.add_option("--temperature", temperature, "0: always the most probable token")
-        ->capture_default_str()
-        ->group(group);
-    app.add_option("--top-k", topK, "choose among the K most probable tokens; 0: all")
-        ->capture_default_str()
-        ->group(group);
-    app.add_option("--top-p", topP, "choose among the most probable tokens of this mass")
-        ->capture_default_str()
-        ->group(group);
-    app.add_option("--min-p", minP, "drop tokens below this share of the most probable one")
-        ->capture_default_str()
-        ->group(group);
-    app.add_option("--repetition-penalty", repetition, "divides logits of tokens seen before")
-        ->capture_default_str()
-        ->group(group);
+    temperatureOption =
+        app.add_option("--temperature", temperature, "0: always the most probable token")
+            ->capture_default_str()
+            ->group(group);
+    topKOption = app.add_option("--top-k", topK, "choose among the K most probable tokens; 0: all")
+                     ->capture_default_str()
+                     ->group(group);
+    topPOption =
+        app.add_option("--top-p", topP, "choose among the most probable tokens of this mass")
+            ->capture_default_str()
+            ->group(group);
+    minPOption =
+        app.add_option("--min-p", minP, "drop tokens below this share of the most probable one")
+            ->capture_default_str()
+            ->group(group);
+    repetitionOption =
+        app.add_option("--repetition-penalty", repetition, "divides logits of tokens seen before")
+            ->capture_default_str()
+            ->group(group);
     app.add_option("--frequency-penalty", frequency,
                    "subtracted for each time that a token was answered")
         ->capture_default_str()
@@ -67,6 +72,27 @@ struct GenerationSettings {
         ->capture_default_str()
         ->group(group);
   }
+
+  /// Takes what the checkpoint wants where the user did not say.
+  void useDefaults(const IngotArtifact *artifact) {
+    auto card = nlohmann::json::parse(ingotArtifactCard(artifact), nullptr, false);
+    if (!card.is_object() || !card.contains("sampling") || !card["sampling"].is_object())
+      return;
+    const nlohmann::json &sampling = card["sampling"];
+    auto use = [&](const char *name, const CLI::Option *option, auto &value) {
+      if (option->empty() && sampling.contains(name) && sampling[name].is_number())
+        value = sampling[name].get<double>();
+    };
+    use("temperature", temperatureOption, temperature);
+    use("top_k", topKOption, topK);
+    use("top_p", topPOption, topP);
+    use("min_p", minPOption, minP);
+    use("repetition_penalty", repetitionOption, repetition);
+  }
+
+private:
+  CLI::Option *temperatureOption = nullptr, *topKOption = nullptr, *topPOption = nullptr,
+              *minPOption = nullptr, *repetitionOption = nullptr;
 };
 
 /// The conversation that a signal cancels.
@@ -245,6 +271,7 @@ void ingot::driver::addChatCommand(CLI::App &app) {
     auto session = createSession(model.get());
     DraftModel draft(arguments->generation, arguments->model);
     auto conversation = createConversation(session.get());
+    arguments->generation.useDefaults(artifact);
     std::signal(SIGINT, onInterrupt);
     std::vector<Message> messages;
     if (!arguments->system.empty())

@@ -23,6 +23,7 @@
 #include "mlir/IR/BuiltinOps.h"
 #include "mlir/IR/DialectRegistry.h"
 #include "mlir/IR/OwningOpRef.h"
+#include "llvm/Support/JSON.h"
 
 namespace ingot::import {
 
@@ -37,6 +38,7 @@ struct ImportedModel {
   std::shared_ptr<const WeightStore> weights; ///< by the `source` of the module's weights
   std::optional<artifact::TokenizerData> tokenizer;
   std::string chatTemplate;       ///< empty where the checkpoint has none
+  llvm::json::Object sampling;    ///< temperature, top_k, ... that it wants by default
   std::string name;               ///< what the checkpoint calls itself
   std::vector<std::string> files; ///< what was read
 };
