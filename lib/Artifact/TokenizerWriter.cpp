@@ -193,6 +193,9 @@ bool Builder::addTokens() {
 }
 
 bool Builder::addMerges() {
+  if (!data.mergeRanks.empty() && data.mergeRanks.size() != data.merges.size())
+    return fail("tokenizer has " + std::to_string(data.merges.size()) + " merges but " +
+                std::to_string(data.mergeRanks.size()) + " ranks");
   std::unordered_map<std::string_view, uint32_t> ids;
   for (uint32_t id : sortedIds)
     ids.emplace(data.tokens[id], id);
@@ -215,7 +218,8 @@ bool Builder::addMerges() {
         std::string(bytesOf(leftId->second)).append(bytesOf(rightId->second)))
       return invalid("mixes tokens in and out of the byte alphabet");
     merges.push_back(
-        {leftId->second, rightId->second, result->second, static_cast<uint32_t>(rank)});
+        {leftId->second, rightId->second, result->second,
+         data.mergeRanks.empty() ? static_cast<uint32_t>(rank) : data.mergeRanks[rank]});
   }
   // Of equal pairs the first, of lowest rank, counts.
   auto keyOf = [](const format::MergeRecord &m) { return std::tuple(m.left, m.right, m.rank); };

@@ -6,6 +6,7 @@
 //===------------------------------------------------------------------------------------------===//
 
 #include "ingot/Import/Import.h"
+#include <cmath>
 #include <limits>
 
 using namespace ingot;
@@ -38,8 +39,8 @@ struct Reader {
            ", expected a token id");
     return int32_t(value.value_or(-1));
   }
-  bool flag(llvm::StringRef name) {
-    return read(name, "a bool", &GgufValue::getBool).value_or(false);
+  bool flag(llvm::StringRef name, bool otherwise = false) {
+    return read(name, "a bool", &GgufValue::getBool).value_or(otherwise);
   }
   std::vector<std::string> texts(llvm::StringRef name) {
     auto values = read(name, "an array of strings", &GgufValue::getStrings);
@@ -73,6 +74,72 @@ static std::vector<int32_t> findEndIds(const artifact::TokenizerData &data, int3
   return ids;
 }
 
+/// SentencePiece's BPE: of all neighbours the pair whose token has the highest score is joined, the
+/// leftmost of several. So the rank of a merge is the place of its token by score.
+static void addMergesOfScores(artifact::TokenizerData &data, const std::vector<double> &scores) {
+  llvm::StringMap<uint32_t> ids;
+  std::vector<uint32_t> order;
+  for (uint32_t id = 0; id < data.tokens.size(); ++id)
+    if (data.types[id] == int32_t(format::TokenType::Normal) ||
+        data.types[id] == int32_t(format::TokenType::UserDefined)) {
+      ids.try_emplace(data.tokens[id], id);
+      order.push_back(id);
+    }
+  llvm::stable_sort(order, [&](uint32_t a, uint32_t b) { return scores[a] > scores[b]; });
+  for (auto [rank, id] : llvm::enumerate(order)) {
+    llvm::StringRef token = data.tokens[id];
+    for (size_t cut = 1; cut < token.size(); ++cut) {
+      llvm::StringRef left = token.take_front(cut), right = token.drop_front(cut);
+      // A merge is written with a space between its parts.
+      if (!ids.contains(left) || !ids.contains(right) || token.contains(' '))
+        continue;
+      data.merges.push_back((left + " " + right).str());
+      data.mergeRanks.push_back(uint32_t(rank));
+    }
+  }
+}
+
+/// What the tokenizer `llama` of GGUF files is: SentencePiece's BPE of characters, spaces written
+/// as U+2581, bytes for characters that have no token.
+static void readSentencePiece(Reader &reader, artifact::TokenizerData &data) {
+  constexpr llvm::StringLiteral mark = "\u2581";
+  auto scores = reader.read("scores", "an array of floats", &GgufValue::getFloats)
+                    .value_or(std::vector<double>());
+  if (scores.size() != data.tokens.size() || data.types.size() != data.tokens.size())
+    return reader.fail("tokenizer has " + std::to_string(data.tokens.size()) + " tokens but " +
+                       std::to_string(scores.size()) + " scores and " +
+                       std::to_string(data.types.size()) + " types");
+  for (double score : scores)
+    if (!std::isfinite(score))
+      return reader.fail("metadata entry '" + Reader::key("scores") +
+                         "' has a score that is no "
+                         "finite number");
+  addMergesOfScores(data, scores); // while bytes are told apart
+  artifact::TokenizerPipeline &pipeline = data.pipeline.emplace();
+  pipeline.model = format::TokenizerModel::CharBpe;
+  pipeline.flags = format::ByteFallback | format::FuseUnknown;
+  bool prepends = reader.read("add_space_prefix", "a bool", &GgufValue::getBool).value_or(true);
+  if (prepends) {
+    pipeline.normalizers.push_back({format::TextStepKind::Prepend, 0, " "});
+    pipeline.flags |= format::StripFirstSpace;
+  }
+  pipeline.normalizers.push_back({format::TextStepKind::Replace, 0, " ", mark.str()});
+  for (size_t id = 0; id < data.tokens.size(); ++id) {
+    std::string text = data.tokens[id];
+    unsigned byte;
+    llvm::StringRef digits = text;
+    if (data.types[id] == int32_t(format::TokenType::Byte)) {
+      if (digits.consume_front("<0x") && digits.consume_back(">") && !digits.getAsInteger(16, byte))
+        text.assign(1, char(byte));
+      data.types[id] = int32_t(format::TokenType::Normal);
+    } else {
+      for (size_t at = 0; (at = text.find(mark.str(), at)) != std::string::npos; ++at)
+        text.replace(at, mark.size(), " ");
+    }
+    pipeline.texts.push_back(std::move(text));
+  }
+}
+
 llvm::Expected<std::optional<artifact::TokenizerData>>
 import::readGgufTokenizer(const GgufFile &file) {
   Reader reader{file};
@@ -80,10 +147,12 @@ import::readGgufTokenizer(const GgufFile &file) {
   if (!kind && reader.sentence.empty())
     return std::nullopt;
   artifact::TokenizerData data;
-  if (kind && *kind != "gpt2")
-    reader.fail("tokenizer '" + kind->str() + "' is not supported, only gpt2 (byte-level BPE)");
+  bool isSentencePiece = kind && *kind == "llama";
+  if (kind && *kind != "gpt2" && !isSentencePiece)
+    reader.fail("tokenizer '" + kind->str() +
+                "' is not supported, only gpt2 (byte-level BPE) and llama (SentencePiece's BPE)");
   auto splitter = reader.read("pre", "a string", &GgufValue::getString).value_or("default");
-  if (!artifact::setPreTokenizer(data, splitter))
+  if (!isSentencePiece && !artifact::setPreTokenizer(data, splitter))
     reader.fail("pre-tokenizer '" + splitter.str() + "' is not supported, only " +
                 artifact::listPreTokenizers());
   data.tokens = reader.texts("tokens");
@@ -95,12 +164,14 @@ import::readGgufTokenizer(const GgufFile &file) {
                   std::to_string(type) + ", expected 0 to 255");
     data.types.push_back(int32_t(type));
   }
+  if (isSentencePiece && reader.sentence.empty())
+    readSentencePiece(reader, data);
   data.bosId = reader.id("bos_token_id");
   data.eosId = reader.id("eos_token_id");
   data.unknownId = reader.id("unknown_token_id");
   data.padId = reader.id("padding_token_id");
   data.endIds = findEndIds(data, reader.id("eot_token_id"));
-  data.addBos = reader.flag("add_bos_token");
+  data.addBos = reader.flag("add_bos_token", /*otherwise=*/isSentencePiece && data.bosId >= 0);
   data.addEos = reader.flag("add_eos_token");
   if (!reader.sentence.empty())
     return llvm::createStringError(reader.sentence);

@@ -43,8 +43,9 @@ struct TokenizerPipeline {
 struct TokenizerData {
   format::PreTokenizer preTokenizer = format::PreTokenizer::Gpt2;
   std::vector<std::string> tokens;
-  std::vector<int32_t> types;      ///< GGUF's numbers; empty: all are Normal
-  std::vector<std::string> merges; ///< "left right" by rank
+  std::vector<int32_t> types;       ///< GGUF's numbers; empty: all are Normal
+  std::vector<std::string> merges;  ///< "left right" by rank
+  std::vector<uint32_t> mergeRanks; ///< of each merge, where several have one; empty: 0, 1, 2, ...
   int32_t bosId = -1, eosId = -1, unknownId = -1, padId = -1;
   std::vector<int32_t> endIds; ///< where generation stops, besides eosId (end of turn, of message)
   bool addBos = false, addEos = false;

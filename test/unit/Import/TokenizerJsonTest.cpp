@@ -7,6 +7,7 @@
 //===------------------------------------------------------------------------------------------===//
 
 #include "ingot/Import/TokenizerJson.h"
+#include "ingot/Import/Import.h"
 #include "ingot/Import/Json.h"
 #include "lib/Import/TokenizerRegex.h"
 #include "runtime/core/Tokenizer.h"
@@ -32,8 +33,7 @@ static std::vector<std::string> listFixtures() {
   return paths;
 }
 
-static Tokenizer open(const json::Object &description) {
-  auto data = llvm::cantFail(import::readTokenizerJson(description, "tokenizer.json"));
+static Tokenizer open(const artifact::TokenizerData &data) {
   std::string reason;
   auto section = artifact::writeTokenizer(data, reason);
   EXPECT_TRUE(section) << reason;
@@ -54,7 +54,8 @@ class TokenizerJsonTest : public testing::TestWithParam<std::string> {
 protected:
   TokenizerJsonTest()
       : fixture(llvm::cantFail(readJsonObject(GetParam()))),
-        tokenizer(open(*fixture.getObject("tokenizer"))) {}
+        tokenizer(open(llvm::cantFail(
+            import::readTokenizerJson(*fixture.getObject("tokenizer"), "tokenizer.json")))) {}
 
   json::Object fixture;
   Tokenizer tokenizer;
@@ -98,6 +99,25 @@ INSTANTIATE_TEST_SUITE_P(Fixtures, TokenizerJsonTest, testing::ValuesIn(listFixt
                                name.begin(), name.end(), [](char c) { return !isalnum(c); }, '_');
                            return name;
                          });
+
+// The tokenizer `llama` of GGUF files against PyPI's `sentencepiece`
+// (tools/fixtures/make_sentencepiece_fixtures.py).
+TEST(SentencePiece, DoesAsTheOracle) {
+  auto file = llvm::cantFail(GgufFile::open(INGOT_FIXTURES "/sentencepiece.gguf"));
+  auto data = llvm::cantFail(import::readGgufTokenizer(*file));
+  ASSERT_TRUE(data);
+  EXPECT_TRUE(data->addBos);
+  Tokenizer tokenizer = open(*data);
+  json::Object fixture = llvm::cantFail(readJsonObject(INGOT_FIXTURES "/sentencepiece.json"));
+  for (const json::Value &value : *fixture.getArray("cases")) {
+    const json::Object &entry = *value.getAsObject();
+    std::string text = llvm::fromHex(*entry.getString("hex"));
+    auto ids = tokenizer.encode(text, {.addSpecial = false});
+    ASSERT_TRUE(ids.ok()) << ids.message();
+    EXPECT_EQ(*ids, toIds(entry.getArray("ids"))) << text;
+    EXPECT_EQ(tokenizer.decode(*ids), *entry.getString("text")) << text;
+  }
+}
 
 /// The sentence with which a tokenizer.json is refused; empty where it is not.
 static std::string refuse(llvm::StringRef text) {

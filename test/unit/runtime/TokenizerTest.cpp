@@ -125,9 +125,69 @@ TEST(TokenizerTest, EncodesLongWords) {
   }
 }
 
+/// The same with steps from text to words, as tokenizer.json files have them.
+static TokenizerData makePipeline(std::vector<artifact::TextStep> splitters) {
+  TokenizerData data = makeData();
+  data.pipeline.emplace();
+  data.pipeline->splitters = std::move(splitters);
+  return data;
+}
+
+// Steps run in order: text is changed, then cut; merges do not cross cuts.
+TEST(TokenizerTest, TakesSteps) {
+  using format::TextStepKind;
+  EXPECT_THAT(encode(openTokenizer(makePipeline({})), "abc"), ElementsAre(5));
+  EXPECT_THAT(encode(openTokenizer(makePipeline({{TextStepKind::Split, 1, "b"}})), "abc"),
+              ElementsAre(0, 1, 2));
+  EXPECT_THAT(encode(openTokenizer(makePipeline({{TextStepKind::Lowercase}})), "ABC"),
+              ElementsAre(5));
+  EXPECT_THAT(encode(openTokenizer(makePipeline({{TextStepKind::Replace, 0, "x+", "b"}})), "axxxc"),
+              ElementsAre(5));
+  EXPECT_THAT(encode(openTokenizer(makePipeline({{TextStepKind::Prepend, 0, "a"}})), "bc"),
+              ElementsAre(5));
+  EXPECT_THAT(encode(openTokenizer(makePipeline({{TextStepKind::Strip, 3}})), " \u3000abc\n"),
+              ElementsAre(5));
+}
+
+// A long text costs no stack, and a pattern that would take forever is an error.
+TEST(TokenizerTest, BoundsTheWorkOfPatterns) {
+  auto split = [](const char *pattern) {
+    return openTokenizer(makePipeline({{format::TextStepKind::Split, 1, pattern}}));
+  };
+  std::string spaces(1 << 17, ' ');
+  EXPECT_EQ(encode(split(R"(\p{L}+|\p{White_Space}+(?!\P{White_Space})|\p{White_Space}+)"),
+                   spaces + "abc")
+                .size(),
+            spaces.size() + 1);
+  auto ids = split("(a+)+$").encode(std::string(64, 'a') + "b", {.addSpecial = false});
+  EXPECT_FALSE(ids.ok());
+  EXPECT_THAT(ids.message(), HasSubstr("words from byte 0 on cannot be found"));
+}
+
 //===------------------------------------------------------------------------------------------===//
 // What must be refused
 //===------------------------------------------------------------------------------------------===//
+
+// Steps and models that this version does not know, and tables that do not fit, are refused.
+TEST(TokenizerOpenTest, RefusesBadPipelines) {
+  auto refuse = [](std::function<void(artifact::TokenizerPipeline &)> change,
+                   const char *expected) {
+    TokenizerData data = makePipeline({{format::TextStepKind::Split, 1, "b"}});
+    change(*data.pipeline);
+    EXPECT_THAT(open(write(data)).message(), HasSubstr(expected));
+  };
+  using format::TextStepKind;
+  refuse([](auto &p) { p.splitters[0].first = "("; }, "step 0 has a pattern that does not compile");
+  refuse([](auto &p) { p.splitters[0].first = "(*UTF)a"; }, "does not compile");
+  refuse([](auto &p) { p.splitters[0].first = "\xff"; }, "not in UTF-8");
+  refuse([](auto &p) { p.splitters[0].number = 5; }, "step 0 is of kind 8 with number 5");
+  refuse([](auto &p) { p.splitters[0].kind = TextStepKind(9); }, "step 0 is of kind 9");
+  refuse([](auto &p) { std::swap(p.splitters, p.normalizers); }, "normaliser 0 cuts the text");
+  refuse([](auto &p) { p.flags = 16; }, "flags 0x10, which this version does not know");
+  refuse([](auto &p) { p.model = format::TokenizerModel(4); }, "is of model 4");
+  refuse([](auto &p) { p.model = format::TokenizerModel::WordPiece; }, "has no unknown token");
+  refuse([](auto &p) { p.model = format::TokenizerModel::Unigram; }, "11 tokens, but 0 texts");
+}
 
 // The writer names what is inconsistent.
 TEST(TokenizerWriterTest, RefusesInconsistentData) {
