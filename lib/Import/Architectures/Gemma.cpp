@@ -20,13 +20,19 @@ static Decoder readGemma(Parameters &parameters, ModelBuilder &model, const Rope
   decoder.ropeDefaults = rope;
   decoder.read(parameters, model, {.isTied = true, .headDim = 256});
   decoder.activation = parameters.activation("gelu_pytorch_tanh");
-  decoder.normAddend = 1;
+  bool folder = parameters.isFolder();
+  decoder.normAddend = folder ? 1 : 0; // GGUF files hold the sum
   decoder.embeddingScale = std::sqrt(float(decoder.width));
   double magnitude = decoder.rope.attentionFactor;
-  decoder.attention.scale =
-      magnitude * magnitude / std::sqrt(parameters.positive("attention.query_scalar", 256.0));
+  // GGUF files do not say it: all sizes but the one of 46 layers divide by the root of a head.
+  double scalar = decoder.layers == 46 ? double(decoder.width) / double(decoder.heads)
+                                       : double(decoder.headDim);
+  if (folder)
+    scalar = parameters.positive("attention.query_scalar", 256.0);
+  decoder.attention.scale = magnitude * magnitude / std::sqrt(scalar);
   decoder.attention.window = parameters.count("attention.sliding_window", 4096);
-  decoder.hasProjectionBias = decoder.hasOutputBias = parameters.flag("attention.bias", false);
+  if (folder)
+    decoder.hasProjectionBias = decoder.hasOutputBias = parameters.flag("attention.bias", false);
   decoder.readWindows(parameters, model, [&](int64_t index) { return (index + 1) % period != 0; });
   return decoder;
 }
@@ -93,8 +99,9 @@ static constexpr NameOf parameterNames[] = {
     {"rope.local_base", "rope_local_base_freq"},
 };
 
-const Architecture import::gemma2 = {
-    "", "gemma2", importGemma2, tensorNames, parameterNames, "cache_implementation hidden_act"};
+const Architecture import::gemma2 = {"gemma2",       "gemma2",
+                                     importGemma2,   tensorNames,
+                                     parameterNames, "cache_implementation hidden_act"};
 const Architecture import::gemma3 = {
     "",          "gemma3_text",  importGemma3,
     tensorNames, parameterNames, "_sliding_window_pattern cache_implementation hidden_act"};

@@ -1,7 +1,7 @@
 //===- Gpt2.cpp - GPT-2 ------------------------------------------------------------------===//
 //
-// Layer norms, learned positions, a plain feed-forward network with GELU; matrices are stored
-// turned, query, key and value in one of them.
+// Layer norms, learned positions, a plain feed-forward network with GELU; query, key and value are
+// one matrix. Folders store matrices turned.
 //
 //===------------------------------------------------------------------------------------------===//
 
@@ -22,6 +22,14 @@ static void importGpt2(Parameters &parameters, ModelBuilder &model) {
   model.ignoreTensors(".attn.bias");
   model.ignoreTensors(".attn.masked_bias");
   int64_t width = decoder.width, inner = decoder.feedForward;
+  bool isTurned = parameters.isFolder();
+  auto addLinear = [&](ModelBuilder::LayerWeights &weights, llvm::StringRef role, int64_t features,
+                       int64_t channels) {
+    if (isTurned)
+      weights.addTransposed(role, features, channels, /*hasBias=*/true);
+    else
+      weights.addLinear(role, features, channels, /*hasBias=*/true);
+  };
   if (decoder.heads * decoder.headDim != width)
     model.error() << "expected " << parameters.describe("embedding_length")
                   << " to be a multiple of the " << decoder.heads << " heads, got " << width;
@@ -32,11 +40,11 @@ static void importGpt2(Parameters &parameters, ModelBuilder &model) {
         weights.addSplit(
             "attn_qkv",
             {{"attn_q", {0, width}}, {"attn_k", {width, width}}, {"attn_v", {2 * width, width}}},
-            3 * width, width, /*hasBias=*/true, /*isTransposed=*/true);
-        weights.addTransposed("attn_output", width, width, /*hasBias=*/true);
+            3 * width, width, /*hasBias=*/true, isTurned);
+        addLinear(weights, "attn_output", width, width);
         decoder.addNorm(weights, "ffn_norm");
-        weights.addTransposed("ffn_up", inner, width, /*hasBias=*/true);
-        weights.addTransposed("ffn_down", width, inner, /*hasBias=*/true);
+        addLinear(weights, "ffn_up", inner, width);
+        addLinear(weights, "ffn_down", width, inner);
       },
       [&](DenseBuilder &layer, Value x, int64_t index) {
         x = layer.add(x, decoder.attend(layer, decoder.norm(layer, x, "attn_norm"), index));
@@ -68,7 +76,7 @@ static constexpr NameOf parameterNames[] = {
 };
 
 const Architecture import::gpt2 = {
-    "",
+    "gpt2",
     "gpt2",
     importGpt2,
     tensorNames,

@@ -1,7 +1,7 @@
 //===- GptNeoX.cpp - GPT-NeoX and Pythia -------------------------------------------------===//
 //
 // Layer norms, rope on a part of each head, attention and feed-forward side by side on one input;
-// the rows of query, key and value of a head lie together.
+// query, key and value are one matrix, in folders head by head.
 //
 //===------------------------------------------------------------------------------------------===//
 
@@ -23,8 +23,11 @@ static void importGptNeoX(Parameters &parameters, ModelBuilder &model) {
   model.ignoreTensors(".attention.masked_bias");
   int64_t width = decoder.width, inner = decoder.feedForward, heads = decoder.heads,
           dim = decoder.headDim;
-  // Rows [head, which of the three, channel].
-  auto third = [&](int64_t which) { return RowPattern{which * dim, heads * dim, dim, 3 * dim}; };
+  // Rows [head, which of the three, channel] in folders, [which, head, channel] in GGUF files.
+  auto third = [&](int64_t which) {
+    return parameters.isFolder() ? RowPattern{which * dim, heads * dim, dim, 3 * dim}
+                                 : RowPattern{which * heads * dim, heads * dim};
+  };
   decoder.build(
       model,
       [&](ModelBuilder::LayerWeights &weights) {
@@ -62,4 +65,5 @@ static constexpr NameOf parameterNames[] = {
     {"rope.share", "rotary_pct"},
 };
 
-const Architecture import::gptNeoX = {"", "gpt_neox", importGptNeoX, tensorNames, parameterNames};
+const Architecture import::gptNeoX = {"gptneox", "gpt_neox", importGptNeoX, tensorNames,
+                                      parameterNames};

@@ -15,7 +15,8 @@ static void importOlmo2(Parameters &parameters, ModelBuilder &model) {
   Decoder decoder;
   decoder.read(parameters, model, {});
   decoder.activation = parameters.activation("silu");
-  decoder.hasProjectionBias = decoder.hasOutputBias = parameters.flag("attention.bias", false);
+  if (parameters.isFolder())
+    decoder.hasProjectionBias = decoder.hasOutputBias = parameters.flag("attention.bias", false);
   auto normAll = [&](DenseBuilder &layer, Value y, llvm::StringRef role, int64_t heads) {
     return layer.splitHeads(layer.rmsNorm(y, (role + "_norm").str(), decoder.epsilon), heads);
   };
@@ -42,4 +43,4 @@ static constexpr NameOf tensorNames[] = {
     {"post_ffw_norm", "post_feedforward_layernorm"},
 };
 
-const Architecture import::olmo2 = {"", "olmo2", importOlmo2, tensorNames};
+const Architecture import::olmo2 = {"olmo2", "olmo2", importOlmo2, tensorNames};

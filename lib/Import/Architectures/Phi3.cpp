@@ -43,4 +43,4 @@ static constexpr NameOf tensorNames[] = {
     {"ffn_up", "mlp.gate_up_proj"},
 };
 
-const Architecture import::phi3 = {"", "phi3", importPhi3, tensorNames};
+const Architecture import::phi3 = {"phi3", "phi3", importPhi3, tensorNames};

@@ -130,9 +130,8 @@ TEST(Import, RefusesTensorsThatNothingUses) {
 TEST(Import, ListsKnownArchitecturesAndTheNearest) {
   LlamaFile file;
   file.architecture = "lama2";
-  EXPECT_EQ(file.import(),
-            "test.gguf: architecture 'lama2' is not supported; known are llama, qwen2, "
-            "qwen3; the nearest is llama");
+  EXPECT_EQ(file.import(), "test.gguf: architecture 'lama2' is not supported; known are gemma2, "
+                           "gpt2, gptneox, llama, olmo2, phi3, qwen2, qwen3; the nearest is llama");
 }
 
 TEST(Import, RefusesHeadsThatDoNotDivide) {
@@ -176,10 +175,18 @@ TEST(Import, ReadsTheTokenizer) {
 
 TEST(Import, RefusesTokenizersByName) {
   LlamaFile file;
-  file.strings["tokenizer.ggml.model"] = "llama";
+  file.strings["tokenizer.ggml.model"] = "bert";
   auto tokenizer = import::readGgufTokenizer(*file.write());
   EXPECT_EQ(llvm::toString(tokenizer.takeError()),
-            "test.gguf: tokenizer 'llama' is not supported, only gpt2 (byte-level BPE)");
+            "test.gguf: tokenizer 'bert' is not supported, only gpt2 (byte-level BPE) and llama "
+            "(SentencePiece's BPE)");
+  file.strings["tokenizer.ggml.model"] = "llama";
+  auto empty = import::readGgufTokenizer(*file.write());
+  EXPECT_TRUE(bool(empty)) << llvm::toString(empty.takeError());
+  file.floats["tokenizer.ggml.scores"] = 1;
+  auto wrong = import::readGgufTokenizer(*file.write());
+  EXPECT_EQ(llvm::toString(wrong.takeError()),
+            "test.gguf: metadata entry 'tokenizer.ggml.scores' is not an array of floats");
 }
 
 TEST(Import, RefusesTokenTypesThatAreNone) {

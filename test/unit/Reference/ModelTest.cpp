@@ -82,7 +82,10 @@ TEST_P(ModelTest, APaddedBatchGivesTheSameLogits) {
             alone->floats().slice(4 * vocabulary, vocabulary));
 }
 
-INSTANTIATE_TEST_SUITE_P(Gguf, ModelTest, testing::Values("tiny-tied.gguf", "tiny-untied.gguf"));
+INSTANTIATE_TEST_SUITE_P(Gguf, ModelTest,
+                         testing::Values("tiny-tied.gguf", "tiny-untied.gguf", "gguf-qwen2.gguf",
+                                         "gguf-qwen3.gguf", "gguf-olmo2.gguf", "gguf-gpt2.gguf",
+                                         "gguf-neox.gguf", "gguf-gemma2.gguf", "gguf-phi3.gguf"));
 INSTANTIATE_TEST_SUITE_P(HuggingFace, ModelTest,
                          testing::Values("hf-llama", "hf-llama3", "hf-llama-linear",
                                          "hf-llama-yarn", "hf-mistral", "hf-qwen2", "hf-qwen3",
