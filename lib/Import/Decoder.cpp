@@ -13,6 +13,9 @@ using mlir::Value;
 
 void Decoder::read(Parameters &parameters, ModelBuilder &model, const Defaults &defaults) {
   layers = parameters.size("block_count");
+  if (layers > maxLayers)
+    model.error() << parameters.describe("block_count") << " is " << layers << ", expected 1 to "
+                  << maxLayers;
   width = parameters.size("embedding_length");
   feedForward =
       parameters.size("feed_forward_length",

@@ -16,6 +16,9 @@ namespace ingot::import {
 struct Decoder {
   using Value = mlir::Value;
 
+  /// Far beyond any model; bounds the work for made-up weights, of which there are always enough.
+  static constexpr int64_t maxLayers = 4096;
+
   // What the family is, before `read`.
   bool hasLayerNorm = false; ///< with biases; else RMS norm
   bool hasRope = true;       ///< else learned positions

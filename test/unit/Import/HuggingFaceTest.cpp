@@ -40,7 +40,7 @@ public:
     int file;
     EXPECT_FALSE(llvm::sys::fs::createTemporaryFile("config", "json", file, path));
     llvm::raw_fd_ostream(file, /*shouldClose=*/true) << json::Value(json::Object(config));
-    mlir::MLIRContext context;
+    static mlir::MLIRContext context(mlir::MLIRContext::Threading::DISABLED);
     std::string text;
     mlir::ScopedDiagnosticHandler handler(
         &context, [&](mlir::Diagnostic &diagnostic) { text += diagnostic.str(); });
@@ -50,7 +50,6 @@ public:
     return llvm::StringRef(text).split(": ").second.str();
   }
 
-private:
   json::Object config;
 };
 
@@ -140,6 +139,30 @@ TEST(HuggingFace, RefusesWindowsThatAreNotThere) {
             "full_attention or sliding_attention");
   EXPECT_EQ(Configuration("hf-qwen2").set("sliding_window", nullptr).import(),
             "entry 'sliding_window' of config.json is missing, and layer 1 has a window");
+}
+
+// Whatever stands in an entry: a model, or one sentence.
+TEST(HuggingFace, SurvivesAnyValueOfAnyEntry) {
+  std::vector<llvm::StringRef> values = {
+      "null",   "-1",
+      "0",      "1",
+      "2.5",    "4000000000000000000",
+      "1e300",  "true",
+      R"("x")", "[]",
+      "[1]",    R"(["sliding_attention", "sliding_attention", "sliding_attention"])",
+      "{}",     R"({"factor": 2})"};
+  for (const char *name : {"hf-llama-yarn", "hf-gemma3", "hf-phi3", "hf-gpt2", "hf-neox"})
+    for (auto &[key, entry] : Configuration(name).config)
+      for (llvm::StringRef value : values) {
+        Configuration changed(name);
+        changed.set(key, llvm::cantFail(json::parse(value)));
+        EXPECT_EQ(changed.import().find('\n'), std::string::npos) << name << " " << key.str();
+      }
+}
+
+TEST(HuggingFace, BoundsTheNumberOfLayers) {
+  EXPECT_EQ(Configuration("hf-llama").set("num_hidden_layers", 4097).import(),
+            "entry 'num_hidden_layers' of config.json is 4097, expected 1 to 4096");
 }
 
 TEST(HuggingFace, NamesTensorsThatDoNotFit) {
