@@ -28,7 +28,8 @@ TokenMixing model::getTokenMixing(Operation *op, unsigned tokenDims) {
   if (auto collapse = dyn_cast<tensor::CollapseShapeOp>(op))
     return keepsLeading(collapse.getReassociationIndices(), tokenDims) ? TokenMixing::RowWise
                                                                        : TokenMixing::Unknown;
-  if (OpTrait::hasElementwiseMappableTraits(op))
+  // A number repeated is the same for every token.
+  if (OpTrait::hasElementwiseMappableTraits(op) || isa<tensor::SplatOp>(op))
     return TokenMixing::RowWise;
   return TokenMixing::Unknown;
 }

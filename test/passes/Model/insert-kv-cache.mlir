@@ -56,3 +56,20 @@ func.func private @layers(%x: tensor<?x2x8xf32>, %batch: !transformer.ragged) ->
   %w = transformer.attention %z, %z, %z batch %batch {causal, scale = 0.5 : f32} : tensor<?x2x8xf32>, tensor<?x2x8xf32>, tensor<?x2x8xf32> batch !transformer.ragged -> tensor<?x2x8xf32>
   return %w : tensor<?x2x8xf32>
 }
+
+// -----
+
+// A number that is repeated for every token (scaled embeddings) belongs to no position.
+// CHECK-LABEL: func.func @step
+func.func @main(%x: tensor<?x2x8xf32>, %batch: !transformer.ragged) -> tensor<?x2x8xf32> attributes {transformer.entry} {
+  // CHECK: %[[S:.*]] = tensor.splat
+  // CHECK: %[[X:.*]] = arith.mulf %{{.*}}, %[[S]]
+  // CHECK: transformer.cached_attention %[[X]]
+  %zero = arith.constant 0 : index
+  %number = arith.constant 3.0 : f32
+  %tokens = tensor.dim %x, %zero : tensor<?x2x8xf32>
+  %numbers = tensor.splat %number[%tokens] : tensor<?x2x8xf32>
+  %scaled = arith.mulf %x, %numbers : tensor<?x2x8xf32>
+  %y = transformer.attention %scaled, %scaled, %scaled batch %batch {causal, scale = 0.5 : f32} : tensor<?x2x8xf32>, tensor<?x2x8xf32>, tensor<?x2x8xf32> batch !transformer.ragged -> tensor<?x2x8xf32>
+  return %y : tensor<?x2x8xf32>
+}
