@@ -16,7 +16,9 @@ using llvm::StringRef;
 using llvm::Twine;
 
 /// Whether the view holds other bits than its base.
-static bool isConverted(const WeightView &view) { return view.isFloat32 || view.addend != 0; }
+static bool isConverted(const WeightView &view) {
+  return view.isFloat32 || view.addend != 0 || !view.added.empty();
+}
 
 llvm::Error CheckpointView::add(StringRef name, WeightView view) {
   auto base = checkpoint->get(view.base);
@@ -50,6 +52,15 @@ llvm::Error CheckpointView::add(StringRef name, WeightView view) {
   if (!info)
     return info.takeError();
   entry.info = std::move(*info);
+  if (!entry.view.added.empty()) {
+    auto added = checkpoint->get(entry.view.added);
+    if (!added)
+      return added.takeError();
+    if ((*added)->columns != channels)
+      return createStringError(getDescription() + ": expected tensor '" + entry.view.added +
+                               "' to have " + Twine(channels) + " columns, got " +
+                               Twine((*added)->columns));
+  }
   views.insert_or_assign(name, std::move(entry));
   return llvm::Error::success();
 }
@@ -94,7 +105,10 @@ llvm::Error CheckpointView::read(StringRef name, const WeightInfo &info, int64_t
     return checkpoint->readRows(name, first, count, rows);
   const Entry &entry = found->second;
   std::vector<uint8_t> stored(*entry.base.format->bytesForRow(info.columns));
-  std::vector<float> values(info.columns);
+  std::vector<float> values(info.columns), addends(info.columns, entry.view.addend);
+  if (!entry.view.added.empty())
+    if (llvm::Error error = checkpoint->readValues(entry.view.added, 0, 1, addends))
+      return error;
   for (int64_t i = 0; i < count; ++i) {
     auto row = rows.slice(i * info.rowBytes, info.rowBytes);
     if (!isConverted(entry.view)) {
@@ -105,8 +119,8 @@ llvm::Error CheckpointView::read(StringRef name, const WeightInfo &info, int64_t
     if (llvm::Error error = readRow(entry, first + i, stored))
       return error;
     decodeRow(*entry.base.format, stored, values);
-    for (float &value : values)
-      value += entry.view.addend;
+    for (auto [value, addend] : llvm::zip_equal(values, addends))
+      value += addend;
     encodeRow(*info.format, values, row);
   }
   return llvm::Error::success();

@@ -28,6 +28,7 @@ struct WeightView {
   std::string base = {};
   RowPattern rows = {};
   bool isTransposed = false; ///< the rows are the columns of `base`, a matrix of floats
+  std::string added = {};    ///< a matrix whose first row is added to each; the view is then in f32
   bool isFloat32 = false;    ///< the numbers in f32, whatever they are stored in
   float addend = 0;          ///< added to each number; the view is then in f32
 };

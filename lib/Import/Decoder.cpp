@@ -115,7 +115,7 @@ Value Decoder::attend(DenseBuilder &layer, Value x, int64_t index, SplitHeads sp
   Value q = rotate(project("attn_q", heads));
   Value k = rotate(project("attn_k", keyValueHeads));
   Value v = project("attn_v", keyValueHeads);
-  return layer.linear(layer.causalAttention(q, k, v, parameters), "attn_output");
+  return layer.linear(layer.attention(q, k, v, parameters), "attn_output");
 }
 
 Value Decoder::feedForwardGated(DenseBuilder &layer, Value x) const {

@@ -145,13 +145,14 @@ Value DenseBuilder::contract(RankedTensorType type, ValueRange sizes, Value a, S
       .getResult(0);
 }
 
-Value DenseBuilder::maskScores(Value scores, ValueRange sizes, int64_t window) {
+Value DenseBuilder::maskScores(Value scores, ValueRange sizes,
+                               const AttentionParameters &parameters) {
   auto type = tensorOf(scores);
   auto shape = type.getShape();
   auto maskType = RankedTensorType::get({shape[0], shape[3], shape[4]}, builder.getI1Type());
-  Value mask = transformer::AttentionMaskOp::create(
-      builder, loc, maskType, positions, lengths,
-      /*causal=*/true, window ? builder.getI64IntegerAttr(window) : IntegerAttr());
+  auto window = parameters.window ? builder.getI64IntegerAttr(parameters.window) : IntegerAttr();
+  Value mask = transformer::AttentionMaskOp::create(builder, loc, maskType, positions, lengths,
+                                                    parameters.isCausal, window);
   Value empty = tensor::EmptyOp::create(builder, loc, type.clone(builder.getI1Type()), sizes);
   Value everyHead = linalg::BroadcastOp::create(builder, loc, mask, empty, ArrayRef<int64_t>{1, 2})
                         .getResult()[0];
@@ -159,8 +160,7 @@ Value DenseBuilder::maskScores(Value scores, ValueRange sizes, int64_t window) {
   return arith::SelectOp::create(builder, loc, everyHead, scores, hidden);
 }
 
-Value DenseBuilder::causalAttention(Value q, Value k, Value v,
-                                    const AttentionParameters &parameters) {
+Value DenseBuilder::attention(Value q, Value k, Value v, const AttentionParameters &parameters) {
   setRole("attention");
   auto keyShape = tensorOf(k).getShape();
   int64_t keyHeads = keyShape[2], dims = keyShape[3], group = tensorOf(q).getDimSize(2) / keyHeads;
@@ -178,7 +178,7 @@ Value DenseBuilder::causalAttention(Value q, Value k, Value v,
     scores = math::TanhOp::create(builder, loc, scores);
     scores = arith::MulFOp::create(builder, loc, scores, filled(scoresType, sizes, cap));
   }
-  scores = maskScores(scores, sizes, parameters.window);
+  scores = maskScores(scores, sizes, parameters);
 
   Value empty = tensor::EmptyOp::create(builder, loc, scoresType, sizes);
   Value weights =

@@ -31,6 +31,7 @@ struct RopeParameters {
 
 /// What attention needs to be told besides queries, keys and values.
 struct AttentionParameters {
+  bool isCausal = true;
   float scale = 1;
   int64_t window = 0; ///< keys that are this far back are not seen; 0: all are
   float softCap = 0;  ///< scores become cap * tanh(score / cap); 0: they do not
@@ -59,9 +60,9 @@ public:
   Value rope(Value x, const RopeParameters &parameters);
   /// [B, S, heads, D] to [B, S, heads * D].
   Value mergeHeads(Value x);
-  /// Causal softmax attention of q [B, S, H, D] over k and v [B, S, N, D], N divides H: [B, S, H *
+  /// Softmax attention of q [B, S, H, D] over k and v [B, S, N, D], N divides H: [B, S, H *
   /// D].
-  Value causalAttention(Value q, Value k, Value v, const AttentionParameters &parameters);
+  Value attention(Value q, Value k, Value v, const AttentionParameters &parameters);
   Value activate(Value x, transformer::ActivationKind kind);
   Value multiply(Value a, Value b);
   Value add(Value a, Value b);
@@ -81,7 +82,7 @@ private:
   Value contract(mlir::RankedTensorType type, mlir::ValueRange sizes, Value a,
                  llvm::StringRef aLetters, Value b, llvm::StringRef bLetters,
                  llvm::StringRef resultLetters);
-  Value maskScores(Value scores, mlir::ValueRange sizes, int64_t window);
+  Value maskScores(Value scores, mlir::ValueRange sizes, const AttentionParameters &parameters);
 
   mlir::OpBuilder builder;
   mlir::Location loc; ///< of the op being written: the role that it serves

@@ -197,8 +197,7 @@ Value ModelBuilder::getWeight(StringRef tensor, transformer::WeightType type) {
 // Entry and layers
 //===------------------------------------------------------------------------------------------===//
 
-Value ModelBuilder::embed(Value ids, StringRef role, int64_t rows, int64_t width) {
-  std::string tensor = names.get(role);
+Value ModelBuilder::embed(Value ids, StringRef tensor, int64_t rows, int64_t width) {
   auto type = declareWeight(tensor, {rows, width});
   auto result = RankedTensorType::get({ShapedType::kDynamic, ShapedType::kDynamic, width},
                                       builder.getF32Type());
@@ -207,11 +206,24 @@ Value ModelBuilder::embed(Value ids, StringRef role, int64_t rows, int64_t width
 }
 
 Value ModelBuilder::embedTokens(StringRef role, int64_t vocabulary, int64_t width) {
-  return embed(main.getArgument(0), role, vocabulary, width);
+  return embed(main.getArgument(0), names.get(role), vocabulary, width);
 }
 
-Value ModelBuilder::embedPositions(StringRef role, int64_t positions, int64_t width) {
-  return embed(main.getArgument(1), role, positions, width);
+Value ModelBuilder::embedPositions(StringRef role, int64_t positions, int64_t width,
+                                   StringRef added, int64_t addedRows) {
+  std::string tensor = names.get(role);
+  if (!added.empty()) {
+    std::string other = names.get(added);
+    if (!checkTensor(tensor, {positions, width}) || !checkTensor(other, {addedRows, width}))
+      return embed(main.getArgument(1), tensor, positions, width);
+    used.insert(tensor);
+    used.insert(other);
+    std::string sum = tensor + "+" + other;
+    if (auto error = view->add(sum, {.base = tensor, .added = other}))
+      this->error(std::move(error));
+    tensor = std::move(sum);
+  }
+  return embed(main.getArgument(1), tensor, positions, width);
 }
 
 Value ModelBuilder::writeEntry(Value x, const LayerWeights &weights, LayerBody body) {
@@ -267,14 +279,23 @@ Value ModelBuilder::callLayer(StringRef name, Value x, const LayerWeights &weigh
       .getResult(0);
 }
 
-void ModelBuilder::returnLogits(Value x, const LayerWeights &weights, LayerBody body) {
+Value ModelBuilder::selectRows(Value x) {
   int64_t width = cast<RankedTensorType>(x.getType()).getShape().back();
-  auto loc = locationOf(builder.getContext(), weights.weights.front().tensor);
   auto type = RankedTensorType::get({ShapedType::kDynamic, width}, builder.getF32Type());
-  Value rows = transformer::SelectRowsOp::create(builder, loc, type, x, main.getArgument(3));
-  Value logits = writeEntry(rows, weights, body);
+  auto loc = locationOf(builder.getContext(), "rows");
+  return transformer::SelectRowsOp::create(builder, loc, type, x, main.getArgument(3));
+}
+
+void ModelBuilder::returnLogits(Value x, const LayerWeights &weights, LayerBody body) {
+  Value logits = writeEntry(selectRows(x), weights, body);
   func::ReturnOp::create(builder, main.getLoc(), logits);
   main.setFunctionType(builder.getFunctionType(main.getArgumentTypes(), logits.getType()));
+}
+
+void ModelBuilder::returnRows(Value x) {
+  Value rows = selectRows(x);
+  func::ReturnOp::create(builder, main.getLoc(), rows);
+  main.setFunctionType(builder.getFunctionType(main.getArgumentTypes(), rows.getType()));
 }
 
 FailureOr<OwningOpRef<ModuleOp>> ModelBuilder::finish() {

@@ -96,8 +96,9 @@ public:
 
   /// The entry from its start: embedding of the tokens with `role` [V, C].
   Value embedTokens(llvm::StringRef role, int64_t vocabulary, int64_t width);
-  /// Embedding of the positions with `role` [P, C].
-  Value embedPositions(llvm::StringRef role, int64_t positions, int64_t width);
+  /// Embedding of the positions with `role` [P, C]; the first row of `added` [A, C] is added.
+  Value embedPositions(llvm::StringRef role, int64_t positions, int64_t width,
+                       llvm::StringRef added = "", int64_t addedRows = 0);
   /// Ops of the entry itself, between embedding and layers.
   Value writeEntry(Value x, const LayerWeights &weights, LayerBody body);
   /// A call of the layer function with these weights, written by `body` if it is the first of its
@@ -106,6 +107,8 @@ public:
                   llvm::StringRef kind = "");
   /// Ends the entry: `body` computes the logits for the rows [R, C] of `x` that the caller wants.
   void returnLogits(Value x, const LayerWeights &weights, LayerBody body);
+  /// Ends the entry of an encoder: the rows [R, C] of `x` that the caller wants.
+  void returnRows(Value x);
 
   /// A tensor that the program needs no weight for.
   void markAsUsed(llvm::StringRef role) { used.insert(names.get(role)); }
@@ -122,7 +125,8 @@ private:
   transformer::WeightType declareWeight(llvm::StringRef tensor, mlir::ArrayRef<int64_t> shape);
   Value getWeight(llvm::StringRef tensor, transformer::WeightType type);
   mlir::func::FuncOp createLayer(mlir::Type input, const LayerWeights &weights, LayerBody body);
-  Value embed(Value ids, llvm::StringRef role, int64_t rows, int64_t width);
+  Value embed(Value ids, llvm::StringRef tensor, int64_t rows, int64_t width);
+  Value selectRows(Value x);
 
   /// What makes the structure of a layer: its kind, and the roles and types of its weights.
   struct Structure {

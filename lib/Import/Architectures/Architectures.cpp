@@ -9,7 +9,7 @@
 using namespace ingot;
 using namespace ingot::import;
 
-static constexpr const Architecture *table[] = {&gemma2,  &gemma3, &gpt2, &gptNeoX, &llama,
-                                                &mistral, &olmo2,  &phi3, &qwen2,   &qwen3};
+static constexpr const Architecture *table[] = {
+    &bert, &gemma2, &gemma3, &gpt2, &gptNeoX, &llama, &mistral, &olmo2, &phi3, &qwen2, &qwen3};
 
 llvm::ArrayRef<const Architecture *> ingot::import::architectures() { return table; }

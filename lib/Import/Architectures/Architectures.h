@@ -30,7 +30,8 @@ struct Architecture {
 /// All families.
 llvm::ArrayRef<const Architecture *> architectures();
 
-extern const Architecture gemma2, gemma3, gpt2, gptNeoX, llama, mistral, olmo2, phi3, qwen2, qwen3;
+extern const Architecture bert, gemma2, gemma3, gpt2, gptNeoX, llama, mistral, olmo2, phi3, qwen2,
+    qwen3;
 
 /// The layer of llama and its relatives: norm, attention, addition, norm, feed-forward, addition.
 void addPreNormWeights(const Decoder &decoder, ModelBuilder::LayerWeights &weights);
