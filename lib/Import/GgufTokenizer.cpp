@@ -85,7 +85,9 @@ static void addMergesOfScores(artifact::TokenizerData &data, const std::vector<d
       ids.try_emplace(data.tokens[id], id);
       order.push_back(id);
     }
-  llvm::stable_sort(order, [&](uint32_t a, uint32_t b) { return scores[a] > scores[b]; });
+  llvm::sort(order, [&](uint32_t a, uint32_t b) {
+    return scores[a] != scores[b] ? scores[a] > scores[b] : a < b;
+  });
   for (auto [rank, id] : llvm::enumerate(order)) {
     llvm::StringRef token = data.tokens[id];
     for (size_t cut = 1; cut < token.size(); ++cut) {
