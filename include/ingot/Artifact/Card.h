@@ -44,7 +44,7 @@ struct CardData {
   llvm::json::Object recipe; ///< the options that decided what was made
   std::vector<CardRemark> remarks;
   std::vector<CardKernel> kernels; ///< none where nothing is known of them
-  llvm::json::Object sampling; ///< what the checkpoint wants by default; empty: nothing
+  llvm::json::Object sampling;     ///< what the checkpoint wants by default; empty: nothing
 };
 
 /// Reads a file once for its size and SHA-256; memory does not depend on its size.

@@ -91,9 +91,10 @@ TEST(HuggingFace, RefusesWhatTheFamilyDoesNotDo) {
   EXPECT_EQ(Configuration("hf-gpt2").set("scale_attn_by_inverse_layer_idx", true).import(),
             "entry 'scale_attn_by_inverse_layer_idx' of config.json asks for something that "
             "model_type 'gpt2' does not do here");
-  EXPECT_EQ(Configuration("hf-llama").set("model_type", "lama").import(),
-            "model_type 'lama' is not supported; known are bert, gemma2, gemma3_text, gpt2, gpt_neox, "
-            "llama, mistral, olmo2, phi3, qwen2, qwen3; the nearest is llama");
+  EXPECT_EQ(
+      Configuration("hf-llama").set("model_type", "lama").import(),
+      "model_type 'lama' is not supported; known are bert, gemma2, gemma3_text, gpt2, gpt_neox, "
+      "llama, mistral, olmo2, phi3, qwen2, qwen3; the nearest is llama");
   EXPECT_EQ(Configuration("hf-llama").erase("model_type").import(),
             "entry 'model_type' of config.json is missing");
 }
