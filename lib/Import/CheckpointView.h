@@ -45,6 +45,8 @@ public:
   /// Those of the checkpoint.
   std::vector<std::string> getNames() const override { return checkpoint->getNames(); }
   llvm::ArrayRef<uint8_t> getMapped(llvm::StringRef name) const override;
+  /// As the checkpoint's; whoever relies on it looks at the bytes (RepeatedWeights.h).
+  uint64_t getRepeatedRows() const override { return checkpoint->getRepeatedRows(); }
   llvm::StringRef getDescription() const override { return checkpoint->getDescription(); }
 
 protected:
