@@ -23,6 +23,12 @@ static LogicalResult verifyWindow(Operation *op, std::optional<int64_t> window) 
   return op->emitOpError("expected 'window' to be positive, got ") << *window;
 }
 
+static LogicalResult verifySoftCap(Operation *op, std::optional<APFloat> cap) {
+  if (!cap || cap->convertToFloat() > 0)
+    return success();
+  return op->emitOpError("expected 'soft_cap' to be positive, got ") << cap->convertToFloat();
+}
+
 LogicalResult AttentionMaskOp::verify() {
   // (C1)
   if (failed(verifyRank(*this, "positions", getPositions().getType(), 2)) ||
@@ -62,7 +68,10 @@ LogicalResult AttentionOp::verify() {
   if (failed(verifyWindow(*this, getWindow())))
     return failure();
   // (C4)
-  return verifyShape(*this, "result", shapeOf(getResult()), query);
+  if (failed(verifyShape(*this, "result", shapeOf(getResult()), query)))
+    return failure();
+  // (C5)
+  return verifySoftCap(*this, getSoftCap());
 }
 
 LogicalResult AppendCacheOp::verify() {
@@ -87,5 +96,8 @@ LogicalResult CachedAttentionOp::verify() {
     return emitOpError("expected the cache's heads to divide ")
            << query[1] << ", got " << cache.getHeads();
   // (C2)
-  return verifyWindow(*this, getWindow());
+  if (failed(verifyWindow(*this, getWindow())))
+    return failure();
+  // (C3)
+  return verifySoftCap(*this, getSoftCap());
 }

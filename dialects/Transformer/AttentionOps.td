@@ -37,13 +37,15 @@ def AttentionOp : Transformer_Op<"attention", [Pure, AttrSizedOperandSegments,
     y[s, h] = sum over visible t of softmax_t(scale q[s, h] . k[t, n]) v[t, n], n = h / (H/N): head grouping is said by the
     shapes. Dense form: q [B, S, H, D], k and v [B, S, N, D], `positions` [B, S] and `lengths` [B] say what is visible as in
     `attention_mask`. Ragged form: q [T, H, D], k and v [T, N, D]; visible are tokens of the same sequence in `batch`.
-    Scores, softmax and sums are float32. A row that sees no key is zero.
+    With `soft_cap` c a score s becomes c tanh(s / c) before the softmax. Scores, softmax and sums are float32. A row that
+    sees no key is zero.
 
     Constraints:
     - (C1) `key` and `value` have equal shapes, equal to that of `query` but for the heads; N divides H.
     - (C2) either `positions` and `lengths` are present (rank 4) or `batch` is (rank 3).
     - (C3) `window` > 0.
     - (C4) the result has the query's type.
+    - (C5) `soft_cap` > 0.
 
     ```mlir
     %y = transformer.attention %q, %k, %v positions %p lengths %l {causal, scale = 0.125 : f32}
@@ -53,7 +55,7 @@ def AttentionOp : Transformer_Op<"attention", [Pure, AttrSizedOperandSegments,
   }];
   let arguments = (ins F32RankedTensor:$query, F32RankedTensor:$key, F32RankedTensor:$value, Optional<IdTensor>:$positions,
                        Optional<IdTensor>:$lengths, Optional<Transformer_Ragged>:$batch, UnitAttr:$causal,
-                       F32Attr:$scale, OptionalAttr<I64Attr>:$window);
+                       F32Attr:$scale, OptionalAttr<I64Attr>:$window, OptionalAttr<F32Attr>:$soft_cap);
   let results = (outs F32RankedTensor:$result);
   let assemblyFormat = [{
     $query `,` $key `,` $value (`positions` $positions^)? (`lengths` $lengths^)? (`batch` $batch^)? attr-dict `:`
@@ -92,12 +94,13 @@ def CachedAttentionOp : Transformer_Op<"cached_attention", [Pure, AllTypesMatch<
   let summary = "softmax attention over a cache";
   let description = [{
     As `attention`, with keys and values of layer `layer` in the cache: query token t of a sequence sees the cached
-    positions p <= position[t] of its sequence (and position[t] - p < window). Numbers are read from the cache's format
+    positions p <= position[t] of its sequence (and position[t] - p < window); `soft_cap` as there. Numbers are read from the cache's format
     exactly; scores, softmax and sums are float32, over context in ascending order whatever the step holds.
 
     Constraints:
     - (C1) `query` is [T, H, D] with the cache's dim; the cache's heads divide H.
     - (C2) `window` > 0.
+    - (C3) `soft_cap` > 0.
 
     ```mlir
     %y = transformer.cached_attention %q, %cache[%layer], %batch {scale = 0.125 : f32} : tensor<?x9x64xf32>,
@@ -105,7 +108,7 @@ def CachedAttentionOp : Transformer_Op<"cached_attention", [Pure, AllTypesMatch<
     ```
   }];
   let arguments = (ins F32RankedTensor:$query, Transformer_KVCache:$cache, Index:$layer, Transformer_Ragged:$batch,
-                       F32Attr:$scale, OptionalAttr<I64Attr>:$window);
+                       F32Attr:$scale, OptionalAttr<I64Attr>:$window, OptionalAttr<F32Attr>:$soft_cap);
   let results = (outs F32RankedTensor:$result);
   let assemblyFormat = "$query `,` $cache `[` $layer `]` `,` $batch attr-dict `:` type($query) `,` type($cache)";
   let hasVerifier = 1;

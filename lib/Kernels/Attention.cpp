@@ -30,6 +30,8 @@ LogicalResult supports(const Request &request, std::string &reason) {
   auto cache = op.getCache().getType();
   if (cache.getDim() % 8 || cache.getPage() % 8 || !llvm::isPowerOf2_64(cache.getPage()))
     return reason = "head dimension and page are not multiples of 8", failure();
+  if (isGpuCache(request.machine, cache) && op.getSoftCap())
+    return reason = "a soft-cap of scores is not there for GPUs", failure();
   constexpr int64_t most[] = {512 << 10, 48 << 10}; // a CPU's stack, a GPU's shared memory
   bool isGpu = request.machine == Machine::Cuda;
   if (!isGpuCache(request.machine, cache) &&

@@ -29,6 +29,8 @@ AttentionShape::AttentionShape(transformer::CachedAttentionOp op, Machine machin
   if (auto width = op.getWindow())
     window = int64_t(*width);
   scale = op.getScale().convertToDouble();
+  if (std::optional<APFloat> cap = op.getSoftCap())
+    softCap = cap->convertToDouble();
   format = cache.getFormat();
 }
 
@@ -339,13 +341,17 @@ void AttentionWalk::scorePiece(Value piece, Value span, const Rows &rows, bool i
     return next;
   });
 
-  Value scale = b.constant(vector, shape.scale * log2e);
+  // In units of log2 e. A cap c makes c tanh(s / c) of a score s.
+  Value scale =
+      b.constant(vector, shape.softCap ? shape.scale / *shape.softCap : shape.scale * log2e);
   Value offset = b.sub(b.mul(piece, shape.piece), b.mul(span, AttentionShape::spanTokens));
   auto sum = sums.begin();
   for (int64_t token = 0; token < rows.tokens; ++token)
     for (int64_t head = 0; head < rows.heads; ++head)
       for (int64_t v = 0; v < vectors; ++v) {
         Value score = b.mulf(*sum++, scale);
+        if (shape.softCap)
+          score = b.mulf(kernels::tanh(b, score), b.constant(vector, *shape.softCap * log2e));
         if (isMasked)
           score =
               arith::SelectOp::create(b.builder, b.loc, isNotMasked(rows.token, piece, v * lanes),

@@ -47,6 +47,7 @@ struct AttentionShape {
   int64_t headsAtOnce, tokensAtOnce; ///< rows of a product: their sums fit the registers
   std::optional<int64_t> window;
   double scale;
+  std::optional<double> softCap;
   mlir::Type format;
 
   int64_t rows() const { return tileTokens * group; }

@@ -78,6 +78,9 @@ int64_t decodedColumns(const NumericFormat &format);
 /// The activation function, element by element, float32.
 mlir::Value activate(TileBuilder &b, transformer::ActivationKind kind, mlir::Value x);
 
+/// tanh, element by element, float32.
+mlir::Value tanh(TileBuilder &b, mlir::Value x);
+
 /// The table of angles of a rope, [contextTokens, dim] float32, as an operand.
 mlir::Value ropeTable(const Request &request, mlir::OpBuilder &builder, transformer::RopeOp rope,
                       int64_t dim);

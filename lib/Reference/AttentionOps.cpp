@@ -46,6 +46,13 @@ static LogicalResult attentionMask(AttentionMaskOp op, Frame &frame) {
   return success();
 }
 
+template <typename OpT> static ScoreRule getScoreRule(OpT op) {
+  ScoreRule rule{op.getScale().convertToFloat(), {}};
+  if (std::optional<APFloat> cap = op.getSoftCap())
+    rule.softCap = cap->convertToFloat();
+  return rule;
+}
+
 /// Attention of every token and head; `findKeys(token)` are the tokens that it sees.
 static Tensor attendAll(AttentionOp op, Frame &frame,
                         llvm::function_ref<std::vector<int64_t>(int64_t)> findKeys) {
@@ -65,7 +72,7 @@ static Tensor attendAll(AttentionOp op, Frame &frame,
           values.push_back(value.floats().data() + offset);
         }
         int64_t row = (token * heads + head) * dim;
-        attend(query.floats().slice(row, dim), keys, values, op.getScale().convertToFloat(),
+        attend(query.floats().slice(row, dim), keys, values, getScoreRule(op),
                MutableArrayRef(result).slice(row, dim));
       }
     }
@@ -163,7 +170,7 @@ static LogicalResult cachedAttention(CachedAttentionOp op, Frame &frame) {
           keys.push_back(entry->second.key.data() + offset);
           values.push_back(entry->second.value.data() + offset);
         }
-      attend(query.floats().slice(row * dim, dim), keys, values, op.getScale().convertToFloat(),
+      attend(query.floats().slice(row * dim, dim), keys, values, getScoreRule(op),
              MutableArrayRef(result).slice(row * dim, dim));
     }
   });

@@ -66,7 +66,7 @@ float reference::quantizeBlock(llvm::ArrayRef<float> x, llvm::MutableArrayRef<in
 }
 
 void reference::attend(llvm::ArrayRef<float> query, llvm::ArrayRef<const float *> keys,
-                       llvm::ArrayRef<const float *> values, float scale,
+                       llvm::ArrayRef<const float *> values, const ScoreRule &rule,
                        llvm::MutableArrayRef<float> result) {
   double largest = -std::numeric_limits<double>::infinity(), total = 0;
   std::vector<double> scores, sums(result.size(), 0.0);
@@ -74,7 +74,10 @@ void reference::attend(llvm::ArrayRef<float> query, llvm::ArrayRef<const float *
     double score = 0;
     for (size_t c = 0; c < query.size(); ++c)
       score += double(query[c]) * key[c];
-    scores.push_back(score * scale);
+    score *= rule.scale;
+    if (rule.softCap)
+      score = *rule.softCap * std::tanh(score / *rule.softCap);
+    scores.push_back(score);
     largest = std::max(largest, scores.back());
   }
   for (size_t t = 0; t < keys.size(); ++t) {

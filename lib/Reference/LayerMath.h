@@ -10,6 +10,7 @@
 
 #include "dialects/Transformer/Transformer.h"
 #include "llvm/ADT/ArrayRef.h"
+#include <optional>
 #include <vector>
 
 namespace ingot::reference {
@@ -26,11 +27,18 @@ float activate(transformer::ActivationKind kind, float x);
 /// 8-bit values of a block, by float32 steps as `transformer.quantize` says; returns the scale.
 float quantizeBlock(llvm::ArrayRef<float> x, llvm::MutableArrayRef<int8_t> values);
 
+/// What scores are made of besides queries and keys.
+struct ScoreRule {
+  float scale;
+  std::optional<float> softCap; ///< c: score s becomes c tanh(s / c)
+};
+
 /// Softmax attention of one query over the `keys` that it sees: result[c] = sum of
 /// softmax(scale query . key) value[c]. No key: zero. Scores and sums are double, keys in the order
 /// given.
 void attend(llvm::ArrayRef<float> query, llvm::ArrayRef<const float *> keys,
-            llvm::ArrayRef<const float *> values, float scale, llvm::MutableArrayRef<float> result);
+            llvm::ArrayRef<const float *> values, const ScoreRule &rule,
+            llvm::MutableArrayRef<float> result);
 
 } // namespace ingot::reference
 

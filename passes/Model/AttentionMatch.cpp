@@ -3,6 +3,7 @@
 #include "passes/Model/AttentionMatch.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
+#include "mlir/Dialect/Math/IR/Math.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
 #include "mlir/IR/Matchers.h"
 
@@ -179,6 +180,15 @@ LogicalResult AttentionMatch::matchScores(const Softmax &softmax) {
         return fail("the scores are scaled by a number that is not positive");
       continue;
     }
+    if (auto tanh = point.value.getDefiningOp<math::TanhOp>()) {
+      if (softCap)
+        return fail("there are two soft-caps");
+      if (!mask)
+        return fail("the mask is applied before the soft-cap");
+      softCap = point.scale;
+      point = {tanh.getOperand(), point.labels};
+      continue;
+    }
     FailureOr<Value> scores = stripMask(point);
     if (failed(scores))
       return failure();
@@ -295,6 +305,9 @@ LogicalResult AttentionMatch::match(const Softmax &softmax) {
   key = choosePoint(key, keyTarget, true);
   value = choosePoint(value, valueTarget, false);
   scale *= query.scale * key.scale;
+  // cap tanh(x / cap): what is below the tanh was divided by the cap.
+  if (softCap)
+    scale *= *softCap;
   if (!std::isfinite(scale))
     return fail("the scale is not finite");
   // Forward to where the result has the op's form, through what brings it there.
@@ -327,7 +340,8 @@ LogicalResult AttentionMatch::replace() {
     return fail("an operand has a form that reshapes and transposes do not bring to the op's");
   auto attention = transformer::AttentionOp::create(
       builder, loc, q->getType(), *q, *k, *v, mask.getPositions(), mask.getLengths(), Value(),
-      mask.getCausal(), APFloat(float(scale)), mask.getWindowAttr());
+      mask.getCausal(), APFloat(float(scale)), mask.getWindowAttr(),
+      softCap ? builder.getF32FloatAttr(*softCap) : FloatAttr());
   AxisLabels wanted = axes.resolveAll(result.labels);
   FailureOr<Value> shaped =
       axes.reorder(builder, loc, {attention.getResult(), resultTarget}, wanted);

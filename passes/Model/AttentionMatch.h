@@ -52,6 +52,7 @@ private:
   std::string reason;
   transformer::AttentionMaskOp mask;
   double scale = 1;
+  std::optional<double> softCap;
   AxisPoint probabilities, query, key, value, result;
   AxisLabels maskLabels; ///< of the mask's [b, s, t]
   AxisList contextAxes, channelAxes, headChannelAxes;

@@ -209,7 +209,7 @@ private:
                                            attention.getKey(), attention.getValue(), batch);
     Value result = transformer::CachedAttentionOp::create(
         builder, loc, attention.getType(), attention.getQuery(), next, layer, batch,
-        attention.getScaleAttr(), attention.getWindowAttr());
+        attention.getScaleAttr(), attention.getWindowAttr(), attention.getSoftCapAttr());
     attention.replaceAllUsesWith(result);
     attention.erase();
     return next;

@@ -20,6 +20,7 @@ def FuseAttention : Pass<"ingot-fuse-attention", "::mlir::ModuleOp"> {
     - one number multiplied to, or dividing, queries, keys or scores; several; none;
     - a mask selected (`mask ? scores : -inf`) or added (`scores + (mask ? 0 : -inf)`), the lowest float32 being as good
       as -inf;
+    - scores soft-capped, c tanh(s / c), inside of the mask;
     - `linalg.softmax`, or exp(x - max x) over its sum.
 
     ```mlir

@@ -147,11 +147,12 @@ private:
   void packAttention(transformer::AttentionOp attention, OpBuilder &builder) {
     if (!isDense(attention.getResult()))
       return;
-    replace(attention, transformer::AttentionOp::create(
-                           builder, attention.getLoc(), packType(attention.getType()),
-                           lookup(attention.getQuery()), lookup(attention.getKey()),
-                           lookup(attention.getValue()), Value(), Value(), batch,
-                           attention.getCausal(), attention.getScale(), attention.getWindowAttr()));
+    replace(attention,
+            transformer::AttentionOp::create(
+                builder, attention.getLoc(), packType(attention.getType()),
+                lookup(attention.getQuery()), lookup(attention.getKey()),
+                lookup(attention.getValue()), Value(), Value(), batch, attention.getCausal(),
+                attention.getScale(), attention.getWindowAttr(), attention.getSoftCapAttr()));
   }
 
   /// The number of slots is gone: what used it is made anew with the number of tokens.

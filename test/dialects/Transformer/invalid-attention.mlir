@@ -79,6 +79,16 @@ func.func @f(%q: tensor<?x9x64xf32>, %k: tensor<?x3x64xf32>, %b: !transformer.ra
 
 // -----
 
+// attention (C5).
+func.func @f(%q: tensor<?x9x64xf32>, %k: tensor<?x3x64xf32>, %b: !transformer.ragged) {
+  // expected-error @+1 {{expected 'soft_cap' to be positive, got 0}}
+  %y = transformer.attention %q, %k, %k batch %b {scale = 1.0 : f32, soft_cap = 0.0 : f32} : tensor<?x9x64xf32>,
+      tensor<?x3x64xf32>, tensor<?x3x64xf32> batch !transformer.ragged -> tensor<?x9x64xf32>
+  return
+}
+
+// -----
+
 // attention (C4): the result is shaped like the query.
 func.func @f(%q: tensor<?x9x64xf32>, %k: tensor<?x3x64xf32>, %b: !transformer.ragged) {
   // expected-error @+1 {{expected 'result' to have shape ?x9x64, got ?x3x64}}
@@ -128,6 +138,17 @@ func.func @f(%q: tensor<?x8x64xf32>, %cache: !cache, %i: index, %b: !transformer
 func.func @f(%q: tensor<?x9x64xf32>, %cache: !cache, %i: index, %b: !transformer.ragged) {
   // expected-error @+1 {{expected 'window' to be positive, got 0}}
   %y = transformer.cached_attention %q, %cache[%i], %b {scale = 1.0 : f32, window = 0 : i64} : tensor<?x9x64xf32>, !cache
+  return
+}
+
+// -----
+
+!cache = !transformer.kv_cache<layers = 30, heads = 3, dim = 64, format = f16, page = 16>
+
+// cached_attention (C3).
+func.func @f(%q: tensor<?x9x64xf32>, %cache: !cache, %i: index, %b: !transformer.ragged) {
+  // expected-error @+1 {{expected 'soft_cap' to be positive, got -2}}
+  %y = transformer.cached_attention %q, %cache[%i], %b {scale = 1.0 : f32, soft_cap = -2.0 : f32} : tensor<?x9x64xf32>, !cache
   return
 }
 

@@ -71,6 +71,9 @@ func.func @step(%q: tensor<?x9x64xf32>, %k: tensor<?x3x64xf32>, %batch: !transfo
       : tensor<?x9x64xf32>, tensor<?x3x64xf32>, tensor<?x3x64xf32> batch !transformer.ragged -> tensor<?x9x64xf32>
   // CHECK: %[[C:.*]] = transformer.append_cache %{{.*}}[%{{.*}}], %{{.*}}, %{{.*}}, %{{.*}} : <layers = 30, heads = 3, dim = 64, format = f16, page = 16>, tensor<?x3x64xf32>
   %c = transformer.append_cache %cache[%i], %k, %k, %batch : !cache, tensor<?x3x64xf32>
+  // CHECK: transformer.attention %{{.*}} {scale = 1.250000e-01 : f32, soft_cap = 5.000000e+01 : f32} :
+  %capped = transformer.attention %q, %k, %k batch %batch {scale = 0.125 : f32, soft_cap = 50.0 : f32}
+      : tensor<?x9x64xf32>, tensor<?x3x64xf32>, tensor<?x3x64xf32> batch !transformer.ragged -> tensor<?x9x64xf32>
   // CHECK: transformer.cached_attention %{{.*}}, %[[C]][%{{.*}}], %{{.*}} {scale = 1.250000e-01 : f32} : tensor<?x9x64xf32>, <layers = 30
   %z = transformer.cached_attention %q, %c[%i], %batch {scale = 0.125 : f32} : tensor<?x9x64xf32>, !cache
   // CHECK: transformer.positions %{{.*}} : tensor<?xi32>

@@ -111,6 +111,25 @@ TEST_F(AttentionTest, TheSpellingAndTheOpAgree) {
   expectNear(a.floats().drop_back(2 * 32), b.floats().drop_back(2 * 32));
 }
 
+TEST_F(AttentionTest, TheSpellingAndTheOpAgreeOnASoftCap) {
+  auto [q, k, v] = randomOperands({1, 5}, 1);
+  auto positions = ids({1, 5}, {0, 1, 2, 3, 4}), lengths = ids({1}, {5});
+  std::string program = spelled, from = "%masked = arith.select %mask, %scaled,";
+  program.replace(program.find(from), from.size(), R"mlir(
+    %two = arith.constant 2.0 : f32
+    %cap = tensor.splat %two[%b, %s, %s] : tensor<?x2x2x?x?xf32>
+    %ratio = arith.divf %scaled, %cap : tensor<?x2x2x?x?xf32>
+    %bounded = math.tanh %ratio : tensor<?x2x2x?x?xf32>
+    %capped = arith.mulf %bounded, %cap : tensor<?x2x2x?x?xf32>
+    %masked = arith.select %mask, %capped,)mlir");
+  auto a = runOne(program, {q, k, v, positions, lengths});
+  auto b = runOne(denseProgram("causal, scale = 0.5 : f32, soft_cap = 2.0 : f32"),
+                  {q, k, v, positions, lengths});
+  expectNear(a.floats(), b.floats());
+  auto uncapped = runOne(denseProgram("causal, scale = 0.5 : f32"), {q, k, v, positions, lengths});
+  EXPECT_NE(b.floats(), uncapped.floats());
+}
+
 TEST_F(AttentionTest, PaddingNeverReachesTokens) {
   auto [q, k, v] = randomOperands({1, 4}, 2);
   auto positions = ids({1, 4}, {0, 1, 2, 3}), lengths = ids({1}, {2});
