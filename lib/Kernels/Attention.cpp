@@ -128,20 +128,23 @@ void emitWalk(TileBuilder &b, const AttentionShape &shape, ValueRange views, Val
     Value walks = select(b, run.isSplit, walksOne, walksAll);
     b.ifTrue(both(b, leads, walks), [&] {
       AttentionWalk walk(b, shape, views, {token, run.count, run.position, run.sequence, head});
+      auto walkAllSplits = [&] {
+        walk.clearTotals();
+        b.forLoop(run.firstSplit, b.add(run.lastSplit, 1), 1, [&](Value each) {
+          walk.walkSplit(each);
+          walk.mergeSplit(each);
+        });
+        walk.storeTotals(views[6]);
+      };
+      if (!partial) // the longest context is one split
+        return walkAllSplits();
       b.ifTrue(
           run.isSplit,
           [&] {
             walk.walkSplit(split);
             walk.storePartial(partial, split);
           },
-          [&] {
-            walk.clearTotals();
-            b.forLoop(run.firstSplit, b.add(run.lastSplit, 1), 1, [&](Value each) {
-              walk.walkSplit(each);
-              walk.mergeSplit(each);
-            });
-            walk.storeTotals(views[6]);
-          });
+          walkAllSplits);
     });
   });
 }
