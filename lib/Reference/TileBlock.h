@@ -10,6 +10,7 @@
 #define INGOT_LIB_REFERENCE_TILEBLOCK_H
 
 #include "dialects/Tile/Tile.h"
+#include "ingot/Reference/TileInterpreter.h"
 #include "ingot/Support/Packing.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
 #include "llvm/ADT/DenseMap.h"
@@ -140,6 +141,7 @@ struct TileRun {
   std::array<int64_t, 3> counts;
   TileThreads threads;
   uint64_t seed;
+  TileReport *report;
   llvm::DenseMap<mlir::Operation *, ElementFunction> functions{};
 };
 
@@ -208,6 +210,10 @@ private:
   /// The thread of each element of a tile; empty in kernels for one thread.
   llvm::ArrayRef<int32_t> getHolders(mlir::RankedTensorType type);
   void passBarrier();
+
+  /// Adds an access of shared memory to the report (TileBanks.cpp).
+  void countTransfers(const Access &access, mlir::RankedTensorType type, Coordinates offsets,
+                      bool isMasked);
 
   // Roles and rings (TileRoles.cpp).
   llvm::Error runRoleOp(mlir::Operation *op);

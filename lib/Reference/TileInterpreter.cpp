@@ -46,7 +46,7 @@ makeMemories(ArrayRef<MutableArrayRef<uint8_t>> arguments, SmallVectorImpl<TileM
 
 llvm::Error reference::runKernel(tile::KernelOp kernel,
                                  ArrayRef<MutableArrayRef<uint8_t>> arguments,
-                                 std::array<int64_t, 3> counts, uint64_t seed) {
+                                 std::array<int64_t, 3> counts, uint64_t seed, TileReport *report) {
   if (arguments.size() != kernel.getViews().size())
     return llvm::createStringError(llvm::formatv("kernel '{0}' takes {1} arguments, got {2}",
                                                  kernel.getSymName(), kernel.getViews().size(),
@@ -66,7 +66,7 @@ llvm::Error reference::runKernel(tile::KernelOp kernel,
         blocks.push_back({x, y, z});
   std::shuffle(blocks.begin(), blocks.end(), std::mt19937_64(seed));
 
-  TileRun run{counts, TileThreads(kernel), seed};
+  TileRun run{counts, TileThreads(kernel), seed, report};
   for (auto [number, position] : llvm::enumerate(blocks))
     if (llvm::Error error = TileBlock(run, number, position).run(kernel, memories))
       return error;

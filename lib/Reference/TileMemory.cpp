@@ -222,6 +222,7 @@ TileBlock::Result TileBlock::load(tile::LoadOp op) {
   result.numbers.reserve(type.getNumElements());
   Number zero = isa<FloatType>(type.getElementType()) ? Number::of(0.0f) : Number::of(int64_t(0));
   ArrayRef<int32_t> holders = getHolders(type);
+  countTransfers(access, type, offsets, op.getMasked());
   auto error = forEachElement(type.getShape(), [&](ArrayRef<int64_t> at, size_t i) -> llvm::Error {
     auto place = shift(offsets, at);
     if (op.getMasked() && isMaskedOut(access, place, at.size())) {
@@ -249,6 +250,7 @@ llvm::Error TileBlock::store(tile::StoreOp op) {
   Coordinates offsets = getIntegers(op.getOffsets());
   const TileValue &value = get(op.getValue());
   ArrayRef<int32_t> holders = getHolders(op.getValue().getType());
+  countTransfers(access, op.getValue().getType(), offsets, op.getMasked());
   return forEachElement(op.getValue().getType().getShape(),
                         [&](ArrayRef<int64_t> at, size_t i) -> llvm::Error {
                           auto place = shift(offsets, at);

@@ -31,17 +31,30 @@
 #define INGOT_REFERENCE_TILEINTERPRETER_H
 
 #include "dialects/Tile/Tile.h"
+#include "llvm/ADT/MapVector.h"
 #include "llvm/Support/Error.h"
 #include <array>
 
 namespace ingot::reference {
 
+/// What a run says of a GPU kernel's speed.
+struct TileReport {
+  /// Accesses of shared memory by one op: how many transfers they took, and how many with no two
+  /// lanes at different words of one bank.
+  struct Shared {
+    int64_t transfers = 0, least = 0;
+  };
+  llvm::MapVector<mlir::Operation *, Shared> accesses;
+};
+
 /// Runs every block of the grid of `kernel`, in an order drawn from `seed` (as are turns of roles).
 /// Arguments are those of a compiled kernel: the bytes behind each view, in order; the same bytes
-/// may be given twice. `counts` are the values of tokens, outputs and sequences.
+/// may be given twice. `counts` are the values of tokens, outputs and sequences. `report`, where
+/// given, is added to.
 llvm::Error runKernel(tile::KernelOp kernel,
                       llvm::ArrayRef<llvm::MutableArrayRef<uint8_t>> arguments,
-                      std::array<int64_t, 3> counts, uint64_t seed = 0);
+                      std::array<int64_t, 3> counts, uint64_t seed = 0,
+                      TileReport *report = nullptr);
 
 } // namespace ingot::reference
 

@@ -20,18 +20,25 @@ template <typename T> llvm::MutableArrayRef<uint8_t> bytesOf(std::vector<T> &val
   return {reinterpret_cast<uint8_t *>(values.data()), values.size() * sizeof(T)};
 }
 
-/// Runs the only kernel of `text`; the message, or nothing.
+/// Runs the only kernel of `text`; the message, or nothing. `accesses`: of shared memory, an entry
+/// for each op.
 inline std::string run(const std::string &text,
                        llvm::ArrayRef<llvm::MutableArrayRef<uint8_t>> arguments,
-                       std::array<int64_t, 3> counts = {1, 1, 1}, uint64_t seed = 0) {
+                       std::array<int64_t, 3> counts = {1, 1, 1}, uint64_t seed = 0,
+                       std::vector<reference::TileReport::Shared> *accesses = nullptr) {
   mlir::MLIRContext context(mlir::MLIRContext::Threading::DISABLED);
   context.loadDialect<tile::TileDialect, mlir::arith::ArithDialect, mlir::math::MathDialect,
                       mlir::scf::SCFDialect>();
   auto module = mlir::parseSourceString<mlir::ModuleOp>(text, &context);
   if (!module)
     return "does not parse";
-  return llvm::toString(
-      reference::runKernel(*module->getOps<tile::KernelOp>().begin(), arguments, counts, seed));
+  reference::TileReport report;
+  std::string message =
+      llvm::toString(reference::runKernel(*module->getOps<tile::KernelOp>().begin(), arguments,
+                                          counts, seed, accesses ? &report : nullptr));
+  for (const auto &[op, access] : report.accesses)
+    accesses->push_back(access);
+  return message;
 }
 
 } // namespace ingot

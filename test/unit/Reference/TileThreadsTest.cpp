@@ -138,6 +138,47 @@ TEST(TileThreads, CopiesEndBeforeTheBlock) {
 }
 
 //===----------------------------------------------------------------------------------------------===//
+// Banks
+//===----------------------------------------------------------------------------------------------===//
+
+/// A row and then a column of 32 numbers in shared memory whose rows are `stride` numbers apart.
+std::vector<reference::TileReport::Shared> countAccesses(int64_t stride) {
+  std::string view =
+      "!tile.view<[32, 32], f32, strides = [" + std::to_string(stride) + ", 1], shared>";
+  std::string column = "#tile.layout<lane = [[1, 0], [2, 0], [4, 0], [8, 0], [16, 0]]>";
+  std::vector<reference::TileReport::Shared> accesses;
+  std::vector<float> b(32);
+  EXPECT_EQ(run(layouts + (R"(
+    tile.kernel @Banks(%b: !tile.view<[32, 1], f32>) grid [] {
+      %c0 = arith.constant 0 : index
+      %s = tile.alloc : )" +
+                           view + R"(
+      %x = arith.constant dense<1.0> : tensor<1x32xf32, #row>
+      tile.store %x, %s[%c0, %c0] : tensor<1x32xf32, #row>, )" +
+                           view + R"(
+      %y = arith.constant dense<1.0> : tensor<32x1xf32, )" +
+                           column + R"(>
+      tile.barrier
+      tile.store %y, %s[%c0, %c0] : tensor<32x1xf32, )" +
+                           column + ">, " + view + R"(
+      tile.return
+    })"),
+                {bytesOf(b)}, {1, 1, 1}, 0, &accesses),
+            "");
+  return accesses;
+}
+
+TEST(TileBanks, ColumnsMeetInOneBankUnlessRowsArePadded) {
+  auto plain = countAccesses(32), padded = countAccesses(33);
+  ASSERT_EQ(plain.size(), 2u);
+  EXPECT_EQ(plain[0].transfers, 1);
+  EXPECT_EQ(plain[1].transfers, 32);
+  EXPECT_EQ(plain[1].least, 1);
+  EXPECT_EQ(padded[0].transfers, 1);
+  EXPECT_EQ(padded[1].transfers, 1);
+}
+
+//===----------------------------------------------------------------------------------------------===//
 // Roles
 //===----------------------------------------------------------------------------------------------===//
 
