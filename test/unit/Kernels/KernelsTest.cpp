@@ -4,6 +4,7 @@
 // is executed by the tile interpreter, which judges indices, memory and the order of blocks, and by
 // the code that the CPU's lowering makes of it; all bytes of both must be the same. The result is
 // held against the transformer reference, within a tolerance that follows from types and lengths.
+// Then single tokens are computed alone: they must have the bits that they had beside the others.
 //
 //===----------------------------------------------------------------------------------------------===//
 
@@ -133,9 +134,11 @@ private:
   void drawInputs(func::FuncOp function);
   void selectKernels();
   void executeAndCompare();
-  KernelStep makeStep();
+  KernelStep makeStep(ArrayRef<Datum> inputs, Counts counts);
   OwningOpRef<ModuleOp> copyKernels();
+  void execute(const CompiledKernels &compiled, KernelStep &step);
   void compareCompiled(const CompiledKernels &compiled, const KernelStep &interpreted);
+  void compareAlone(const CompiledKernels &compiled, KernelStep &together, int64_t token);
   void compareWithReference(KernelStep &step, ArrayRef<Datum> expected);
   void compareCache(KernelStep &step, unsigned index, const reference::Cache &expected,
                     double tolerance);
@@ -226,7 +229,7 @@ double Check::getTolerance() const {
   return test::getTolerance(kernel, largest, inputNorm, weightNorm).get();
 }
 
-KernelStep Check::makeStep() {
+KernelStep Check::makeStep(ArrayRef<Datum> inputs, Counts counts) {
   return KernelStep(*selected->getOps<func::FuncOp>().begin(), store,
                     {contextTokens, int64_t(kernel.tokens.size()), machine}, counts, inputs);
 }
@@ -239,7 +242,7 @@ OwningOpRef<ModuleOp> Check::copyKernels() {
 }
 
 void Check::executeAndCompare() {
-  KernelStep interpreted = makeStep();
+  KernelStep interpreted = makeStep(inputs, counts);
   std::string message = llvm::toString(interpreted.run(
       [](tile::KernelOp kernel, ArrayRef<MutableArrayRef<uint8_t>> bytes, Counts counts) {
         return reference::runKernel(kernel, bytes, counts, 1);
@@ -252,7 +255,11 @@ void Check::executeAndCompare() {
     return; // no GPU here
 
   OwningOpRef<ModuleOp> kernels = copyKernels();
-  compareCompiled(CompiledKernels(*kernels), interpreted);
+  CompiledKernels compiled(*kernels);
+  compareCompiled(compiled, interpreted);
+  if (kernel.family != "SelectRows") // which has no tokens of its own
+    for (int64_t token : std::set<int64_t>{0, counts[0] / 2, counts[0] - 1})
+      compareAlone(compiled, interpreted, token);
   // Dot instructions have the same bits: unsigned and signed codes.
   if (kernel.activations == "int8" && llvm::is_contained({"q4_1", "q8_0"}, kernel.format)) {
     kernels = copyKernels();
@@ -262,12 +269,10 @@ void Check::executeAndCompare() {
   }
 }
 
-/// Executes the compiled kernels; all bytes must be those of the interpreter.
-void Check::compareCompiled(const CompiledKernels &compiled, const KernelStep &interpreted) {
+void Check::execute(const CompiledKernels &compiled, KernelStep &step) {
   ASSERT_EQ(compiled.error, "");
-  KernelStep executed = makeStep();
-  std::string message = llvm::toString(executed.run(
-      [&](tile::KernelOp kernel, ArrayRef<MutableArrayRef<uint8_t>> bytes, Counts counts) {
+  std::string message = llvm::toString(
+      step.run([&](tile::KernelOp kernel, ArrayRef<MutableArrayRef<uint8_t>> bytes, Counts counts) {
         SmallVector<void *> pointers;
         for (MutableArrayRef<uint8_t> argument : bytes)
           pointers.push_back(argument.data());
@@ -281,6 +286,12 @@ void Check::compareCompiled(const CompiledKernels &compiled, const KernelStep &i
         return llvm::Error::success();
       }));
   ASSERT_EQ(message, "");
+}
+
+/// Executes the compiled kernels; all bytes must be those of the interpreter.
+void Check::compareCompiled(const CompiledKernels &compiled, const KernelStep &interpreted) {
+  KernelStep executed = makeStep(inputs, counts);
+  ASSERT_NO_FATAL_FAILURE(execute(compiled, executed));
   ASSERT_EQ(interpreted.getBuffers().size(), executed.getBuffers().size());
   for (size_t i = 0; i < executed.getBuffers().size(); ++i) {
     ArrayRef<uint8_t> a = interpreted.getBuffers()[i]->get(), b = executed.getBuffers()[i]->get();
@@ -288,6 +299,46 @@ void Check::compareCompiled(const CompiledKernels &compiled, const KernelStep &i
     EXPECT_EQ(differsA, a.end()) << "byte " << differsA - a.begin() << " of buffer " << i << " is "
                                  << int(*differsA) << " interpreted, " << int(*differsB)
                                  << " compiled";
+  }
+}
+
+/// An input of the step that has one token of it.
+Datum takeToken(const Datum &input, int64_t token) {
+  if (auto *tensor = std::get_if<Tensor>(&input)) {
+    reference::Shape shape(tensor->shape());
+    shape.front() = 1;
+    int64_t row = reference::countElements(shape);
+    return tensor->gathered(shape, [&](int64_t index) { return token * row + index; });
+  }
+  if (auto *batch = std::get_if<reference::Ragged>(&input))
+    return reference::Ragged{{batch->sequences[token]}, {batch->positions[token]}};
+  return input;
+}
+
+/// A token's results are a function of the token: its neighbours in the step change no bit.
+void Check::compareAlone(const CompiledKernels &compiled, KernelStep &together, int64_t token) {
+  std::vector<Datum> alone;
+  for (const Datum &input : inputs)
+    alone.push_back(takeToken(input, token));
+  KernelStep step = makeStep(alone, {1, counts[1], counts[2]});
+  ASSERT_NO_FATAL_FAILURE(execute(compiled, step));
+  auto function = *selected->getOps<func::FuncOp>().begin();
+  for (auto [index, type] : llvm::enumerate(function.getResultTypes())) {
+    std::vector<float> one, all;
+    if (isa<transformer::KVCacheType>(type)) {
+      reference::Ragged batch = makeBatch(kernel);
+      for (auto [from, values] : {std::pair(&step, &one), std::pair(&together, &all)}) {
+        auto entry = from->getEntry(index, batch.sequences[token], batch.positions[token]);
+        llvm::append_range(*values, entry.key);
+        llvm::append_range(*values, entry.value);
+      }
+    } else {
+      one = step.getResult(index);
+      all = together.getResult(index);
+      all = std::vector<float>(all.begin() + token * one.size(),
+                               all.begin() + (token + 1) * one.size());
+    }
+    EXPECT_EQ(one, all) << "token " << token << " alone, result " << index;
   }
 }
 

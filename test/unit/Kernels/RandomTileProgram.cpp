@@ -419,8 +419,24 @@ void RandomTileProgram::addControl() {
   add(branch.getResult(0));
 }
 
+/// Through the block's own memory into another layout.
+void RandomTileProgram::addScratch() {
+  Type elements[] = {f32, i32, i8, f16, bf16};
+  Value x = pick(choose<Type>(elements));
+  RankedTensorType type = typeOf(x);
+  auto view = tile::ViewType::get(b.getContext(), type.getShape(), type.getElementType(),
+                                  tile::ViewType::rowMajorStrides(type.getShape()),
+                                  tile::PackedAttr(), tile::Space::Shared);
+  Value memory = tile::AllocOp::create(b, loc, view);
+  SmallVector<Value> offsets(type.getRank(), index(0));
+  tile::StoreOp::create(b, loc, x, memory, offsets);
+  tile::LayoutAttr layout = drawLayout(type.getShape());
+  auto moved = tile::getTileType(type.getShape(), type.getElementType(), layout);
+  add(tile::LoadOp::create(b, loc, moved, memory, offsets));
+}
+
 void RandomTileProgram::addOp() {
-  switch (draw(16)) {
+  switch (draw(17)) {
   case 0:
   case 1:
   case 2:
@@ -443,6 +459,8 @@ void RandomTileProgram::addOp() {
     return addContraction();
   case 14:
     return addIntegerContraction();
+  case 15:
+    return addScratch();
   default:
     return addControl();
   }

@@ -60,6 +60,7 @@ private:
   void addContraction();
   void addIntegerContraction();
   void addControl();
+  void addScratch();
   Value load(mlir::RankedTensorType type);
   void store(Value tile);
   Value index(int64_t value);
