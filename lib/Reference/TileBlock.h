@@ -58,13 +58,15 @@ struct TileMemory {
 
   /// Of each byte, in kernels for threads: its last writer, and its readers since, by role.
   struct Touches {
+    uint32_t block = ~uint32_t(0); ///< whose threads these are
     TileTouch writer;
     llvm::SmallVector<TileTouch, 1> readers;
   };
   std::vector<Touches> touches;
-  uint32_t touchedBy = ~uint32_t(0); ///< the block whose threads these are
 
-  /// Global: which block wrote (read) a byte, its number + 1; 0 none.
+  /// Global: whether the kernel writes it at all; then which block wrote (read) a byte, its number
+  /// + 1; 0 none.
+  bool isWritten = false;
   std::vector<uint32_t> writers, readers;
   static constexpr uint32_t severalBlocks = ~uint32_t(0);
 
@@ -136,6 +138,12 @@ using ElementFunction = std::function<std::optional<Number>(llvm::ArrayRef<Numbe
 /// The function of `op`; null where the interpreter has none.
 ElementFunction getElementFunction(mlir::Operation *op);
 
+/// The order of a reduction: which element each register of each lane holds, the places that are
+/// combined, step by step, and where their results go.
+struct TileReduction {
+  std::vector<size_t> elements, masks, results;
+};
+
 /// What all blocks of one run share.
 struct TileRun {
   std::array<int64_t, 3> counts;
@@ -143,6 +151,7 @@ struct TileRun {
   uint64_t seed;
   TileReport *report;
   llvm::DenseMap<mlir::Operation *, ElementFunction> functions{};
+  llvm::DenseMap<mlir::Operation *, TileReduction> reductions{};
 };
 
 class TileBlock {

@@ -78,48 +78,56 @@ static Number combine(tile::ReduceKind kind, bool isFloat, Number a, Number b) {
   return (isFloat ? a.real > b.real : a.integer > b.integer) ? a : b;
 }
 
-// The order is that of registers and lanes, so the tile is laid out in them first.
-TileValue TileBlock::reduce(tile::ReduceOp op) {
+// The order is that of registers and lanes, so the tile is laid out in them: place i has the
+// inputs' bits beside each other, registers lowest.
+static TileReduction makeReduction(tile::ReduceOp op) {
   RankedTensorType type = op.getValue().getType();
-  const TileValue &value = get(op.getValue());
+  ArrayRef<int64_t> shape = op.getResult().getType().getShape();
   int64_t dim = op.getDim();
-  bool isFloat = type.getElementType().isF32();
   LinearLayout layout = tile::getLayout(type).getLinearLayout(type.getShape());
-
-  // Place i: the inputs' bits beside each other, registers lowest.
-  size_t places = layout.getDomainSize();
-  std::vector<SmallVector<int64_t, 4>> coordinates(places);
-  std::vector<Number> held(places);
-  for (size_t i = 0; i < places; ++i) {
+  TileReduction reduction;
+  for (size_t i = 0, places = layout.getDomainSize(); i < places; ++i) {
     SmallVector<int64_t, 4> inputs;
     size_t rest = i;
     for (unsigned input = 0; input < layout.getInputCount(); ++input) {
       inputs.push_back(rest % layout.getInputSize(input));
       rest /= layout.getInputSize(input);
     }
-    coordinates[i] = layout.apply(inputs);
-    held[i] = value.numbers[getLinearIndex(type.getShape(), coordinates[i])];
+    LinearLayout::Coordinates at = layout.apply(inputs);
+    reduction.elements.push_back(getLinearIndex(type.getShape(), at));
+    at[dim] = 0;
+    reduction.results.push_back(getLinearIndex(shape, at));
   }
   unsigned firstBit = 0;
   for (unsigned input = 0; input < layout.getInputCount(); ++input) {
     const LinearLayout::Bases &bases = layout.getBases(input);
-    for (size_t bit = bases.size(); bit-- > 0;) {
-      if (bases[bit][dim] == 0)
-        continue;
-      size_t mask = size_t(1) << (firstBit + bit);
-      for (size_t i = 0; i < places; ++i)
-        if (!(i & mask))
-          held[i] = held[i | mask] = combine(op.getKind(), isFloat, held[i], held[i | mask]);
-    }
+    for (size_t bit = bases.size(); bit-- > 0;)
+      if (bases[bit][dim] != 0)
+        reduction.masks.push_back(size_t(1) << (firstBit + bit));
     firstBit += bases.size();
   }
-  ArrayRef<int64_t> shape = op.getResult().getType().getShape();
+  return reduction;
+}
+
+TileValue TileBlock::reduce(tile::ReduceOp op) {
+  auto [found, isNew] = sharedRun.reductions.try_emplace(op);
+  if (isNew)
+    found->second = makeReduction(op);
+  const TileReduction &reduction = found->second;
+  const TileValue &value = get(op.getValue());
+  bool isFloat = op.getType().getElementType().isF32();
+  size_t places = reduction.elements.size();
+  std::vector<Number> held(places);
+  for (size_t i = 0; i < places; ++i)
+    held[i] = value.numbers[reduction.elements[i]];
+  for (size_t mask : reduction.masks)
+    for (size_t i = 0; i < places; ++i)
+      if (!(i & mask))
+        held[i] = held[i | mask] = combine(op.getKind(), isFloat, held[i], held[i | mask]);
   TileValue result;
-  result.numbers.resize(op.getResult().getType().getNumElements());
-  for (size_t i = 0; i < places; ++i) {
-    coordinates[i][dim] = 0;
-    result.numbers[getLinearIndex(shape, coordinates[i])] = held[i];
-  }
+  result.numbers.resize(op.getType().getNumElements());
+  for (size_t i = 0; i < places; ++i)
+    result.numbers[reduction.results[i]] = held[i];
   return result;
 }
 

@@ -66,6 +66,13 @@ llvm::Error reference::runKernel(tile::KernelOp kernel,
         blocks.push_back({x, y, z});
   std::shuffle(blocks.begin(), blocks.end(), std::mt19937_64(seed));
 
+  kernel.walk([&](Operation *op) { // what is only read needs no watching
+    if (!isa<tile::StoreOp, tile::WriteOp, tile::ScatterOp>(op))
+      return;
+    for (Value operand : op->getOperands())
+      if (isa<tile::ViewType>(operand.getType()) && isa<BlockArgument>(operand))
+        memories[cast<BlockArgument>(operand).getArgNumber()]->isWritten = true;
+  });
   TileRun run{counts, TileThreads(kernel), seed, report};
   for (auto [number, position] : llvm::enumerate(blocks))
     if (llvm::Error error = TileBlock(run, number, position).run(kernel, memories))

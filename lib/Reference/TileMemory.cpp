@@ -138,6 +138,8 @@ llvm::Error TileBlock::touchGlobal(const Access &access, int64_t byte, const uin
 llvm::Error TileBlock::touch(const Access &access, int64_t byte, int64_t size,
                              const uint8_t *written, int32_t thread) {
   TileMemory &memory = *access.memory;
+  if (!memory.isShared() && !memory.isWritten)
+    return llvm::Error::success(); // the same whenever it is read
   for (int64_t i = byte; i < byte + size; ++i) {
     if (memory.isShared() && memory.states[i] == TileMemory::InFlight)
       return fail(access.op, llvm::formatv("byte {0} of {1} is touched before the tile.wait for "
@@ -290,9 +292,11 @@ TileBlock::Result TileBlock::gather(tile::GatherOp op) {
   RankedTensorType type = op.getResult().getType();
   TileValue result;
   Number zero = isa<FloatType>(type.getElementType()) ? Number::of(0.0f) : Number::of(int64_t(0));
-  auto error = forEachElement(type.getShape(), [&](ArrayRef<int64_t> at, size_t) -> llvm::Error {
+  ArrayRef<int32_t> holders = getHolders(type);
+  auto error = forEachElement(type.getShape(), [&](ArrayRef<int64_t> at, size_t i) -> llvm::Error {
     auto place = findPlace(op, at);
-    llvm::Expected<Number> number = place ? readElement(access, *place) : zero;
+    int32_t thread = holders.empty() ? TileTouch::several : holders[i];
+    llvm::Expected<Number> number = place ? readElement(access, *place, thread) : zero;
     if (!number)
       return number.takeError();
     result.numbers.push_back(*number);
@@ -306,10 +310,12 @@ TileBlock::Result TileBlock::gather(tile::GatherOp op) {
 llvm::Error TileBlock::scatter(tile::ScatterOp op) {
   Access access = getAccess(op, op.getView());
   const TileValue &value = get(op.getValue());
-  ArrayRef<int64_t> shape = op.getValue().getType().getShape();
-  return forEachElement(shape, [&](ArrayRef<int64_t> at, size_t i) -> llvm::Error {
+  RankedTensorType type = op.getValue().getType();
+  ArrayRef<int32_t> holders = getHolders(type);
+  return forEachElement(type.getShape(), [&](ArrayRef<int64_t> at, size_t i) -> llvm::Error {
     auto place = findPlace(op, at);
-    return place ? writeElement(access, *place, value.numbers[i]) : llvm::Error::success();
+    int32_t thread = holders.empty() ? TileTouch::several : holders[i];
+    return place ? writeElement(access, *place, value.numbers[i], thread) : llvm::Error::success();
   });
 }
 

@@ -87,11 +87,13 @@ llvm::Error TileBlock::checkRace(const Access &access, int64_t byte, int32_t thr
   TileMemory &memory = *access.memory;
   if (!sharedRun.threads.areSeveral())
     return llvm::Error::success();
-  if (memory.touchedBy != number || memory.touches.empty()) { // only this block's threads count
-    memory.touches.assign(memory.bytes.size(), {});
-    memory.touchedBy = number;
+  memory.touches.resize(memory.bytes.size());
+  auto &[block, writer, readers] = memory.touches[byte];
+  if (block != number) { // only this block's threads count
+    block = number;
+    writer = {};
+    readers.clear();
   }
-  auto &[writer, readers] = memory.touches[byte];
   auto races = [&](const TileTouch &touch) {
     bool isSame =
         touch.role == currentRole && touch.thread == thread && thread != TileTouch::several;
@@ -130,7 +132,8 @@ llvm::Error TileBlock::checkRace(const Access &access, int64_t byte, int32_t thr
 
 void TileBlock::noteArrival(Operation *wait, TileMemory &memory, int64_t byte) {
   if (!memory.touches.empty())
-    memory.touches[byte].writer = {wait, TileTouch::several, currentRole, roles[currentRole].epoch};
+    memory.touches[byte] = {
+        number, {wait, TileTouch::several, currentRole, roles[currentRole].epoch}, {}};
 }
 
 void TileBlock::passBarrier() {

@@ -44,7 +44,7 @@ static const KernelCase table[] = {
     {.family = "Linear", .format = "f16", .rows = 9, .columns = 8, .tokens = {2}},
     {.family = "Linear", .activations = "both", .format = "q4_1", .variant = "bias", .rows = 3, .columns = 32, .tokens = {5}},
     {.family = "Linear", .activations = "both", .format = "q8_0", .variant = "bias residual", .rows = 45, .columns = 64, .tokens = {6}},
-    {.family = "LinearActivation", .activations = "both", .format = "each", .variant = "gelu bias", .rows = 20, .columns = 256, .tokens = {5}},
+    {.family = "LinearActivation", .activations = "both", .format = "q6_k", .variant = "gelu bias", .rows = 20, .columns = 256, .tokens = {5}},
     {.family = "LinearActivation", .format = "f16", .variant = "relu", .rows = 8, .columns = 8, .tokens = {1}},
     {.family = "LinearActivation", .format = "q4_1", .variant = "gelu_tanh", .rows = 33, .columns = 32, .tokens = {4}},
     {.family = "Linear", .activations = "both", .format = "q4_1", .rows = 33, .columns = 576, .tokens = {9}},
