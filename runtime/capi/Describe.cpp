@@ -113,7 +113,8 @@ void Description::writeWeights() {
 }
 
 void Description::count(const char *key, uint64_t value) {
-  static constexpr const char *names[] = {"tokens", "outputs", "sequences"};
+  static constexpr const char *names[] = {"tokens", "outputs", "sequences", "context"};
+  static_assert(std::size(names) == format::contextCount + 1);
   if (value != format::noCount)
     json.key(key).string(names[value]);
 }
