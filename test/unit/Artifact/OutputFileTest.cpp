@@ -144,6 +144,7 @@ void killWhileWriting(const TestFolder &folder, int signal, OutputFile::Temporar
   ASSERT_EQ(::pipe(ready), 0);
   pid_t child = ::fork();
   if (child == 0) {
+    ::signal(signal, SIG_DFL); // a test that runs in the background may have inherited it ignored
     llvm::Expected<OutputFile> file = OutputFile::create(path, 2000, kind);
     bool isWritten = file && !file->write(0, bytesOf(std::string(1000, 'x')));
     ssize_t ignored = ::write(ready[1], isWritten ? "y" : "n", 1);
