@@ -48,8 +48,8 @@ def measure_peer(args):
     tokens = numpy.random.default_rng(0).integers(0, size, max(args.prompt_tokens, args.gen_tokens + 1)).tolist()
 
     def decode(part):
-        batch = llama_cpp.llama_batch_get_one((llama_cpp.llama_token * len(part))(*part), len(part))
-        if llama_cpp.llama_decode(context, batch):
+        ids = (llama_cpp.llama_token * len(part))(*part)  # the batch points to them
+        if llama_cpp.llama_decode(context, llama_cpp.llama_batch_get_one(ids, len(part))):
             raise SystemExit("llama.cpp cannot decode")
 
     def time_steps(steps):
