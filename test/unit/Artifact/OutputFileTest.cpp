@@ -137,8 +137,8 @@ TEST(OutputFile, AFullDiskIsAnErrorBeforeTheFirstByte) {
   EXPECT_EQ(status, 0);
 }
 
-/// A shell without job control starts background programs with SIGINT ignored, which LLVM's handlers
-/// respect; the tests below want it taken. Before the first file installs them.
+/// A shell without job control starts background programs with SIGINT ignored, which LLVM's
+/// handlers respect; the tests below want it taken. Before the first file installs them.
 [[maybe_unused]] const auto earlierHandler = ::signal(SIGINT, SIG_DFL);
 
 /// Ends a process with `signal` while it has written half of a file.
