@@ -6,10 +6,10 @@
 
 #include "ingot/Import/Gguf.h"
 #include "GgufParser.h"
+#include "ingot/Import/Json.h"
 #include "llvm/ADT/STLExtras.h"
 #include "llvm/ADT/bit.h"
 #include "llvm/Support/Endian.h"
-#include "llvm/Support/FileSystem.h"
 
 using namespace ingot;
 using llvm::createStringError;
@@ -111,15 +111,9 @@ std::optional<std::vector<double>> GgufValue::getFloats() const {
 //===----------------------------------------------------------------------------------------------===//
 
 llvm::Expected<std::unique_ptr<GgufFile>> GgufFile::open(llvm::StringRef path) {
-  llvm::sys::fs::file_status status;
-  if (std::error_code error = llvm::sys::fs::status(path, status))
-    return createStringError(path + ": " + error.message());
-  if (!llvm::sys::fs::is_regular_file(status))
-    return createStringError(path + ": not a regular file");
-  auto buffer =
-      llvm::MemoryBuffer::getFile(path, /*IsText=*/false, /*RequiresNullTerminator=*/false);
+  auto buffer = openFile(path);
   if (!buffer)
-    return createStringError(path + ": " + buffer.getError().message());
+    return buffer.takeError();
   return parse(std::move(*buffer));
 }
 
