@@ -77,6 +77,8 @@ private:
   mlir::LogicalResult moveThroughShared(ConvertLayoutOp op);
 
   // Memory (NvptxMemory.cpp).
+  /// The elements of a vector, or the number itself, one register each.
+  void appendElements(Values &registers, mlir::Value loaded);
   mlir::LogicalResult emitLoad(LoadOp op);
   mlir::Value loadWhere(mlir::Value condition, mlir::Type type, mlir::Value address,
                         mlir::Value start);

@@ -239,6 +239,15 @@ Value NvptxEmitter::loadWhere(Value condition, Type type, Value address, Value s
   return LLVM::SelectOp::create(b, loc, condition, loaded, zero);
 }
 
+void NvptxEmitter::appendElements(Values &registers, Value loaded) {
+  auto vector = dyn_cast<VectorType>(loaded.getType());
+  if (!vector)
+    return registers.push_back(loaded);
+  for (int64_t i = 0; i < vector.getNumElements(); ++i)
+    registers.push_back(
+        LLVM::ExtractElementOp::create(b, loc, loaded, makeInteger(b.getI32Type(), i)));
+}
+
 LogicalResult NvptxEmitter::emitLoad(LoadOp op) {
   Type element = op.getType().getElementType();
   if (element.isInteger(1))
@@ -253,10 +262,7 @@ LogicalResult NvptxEmitter::emitLoad(LoadOp op) {
     if (!loaded)
       loaded = loadWhere(isInside(access, tile, i), piece, getElement(access, tile, i),
                          getScalar(op.getView()));
-    for (int64_t j = 0; j < access.run; ++j)
-      registers.push_back(access.run == 1 ? loaded
-                                          : Value(LLVM::ExtractElementOp::create(
-                                                b, loc, loaded, makeInteger(b.getI32Type(), j))));
+    appendElements(registers, loaded);
   }
   set(op, registers);
   return success();
@@ -423,10 +429,7 @@ LogicalResult NvptxEmitter::emitGather(GatherOp op) {
       isWanted = get(access.mask)[findReduced(getThreadTile(access.mask.getType()), tile, i)];
     Value loaded =
         loadWhere(isWanted, piece, getIndexedElement(access, tile, i), getScalar(op.getView()));
-    for (int64_t j = 0; j < access.run; ++j)
-      registers.push_back(access.run == 1 ? loaded
-                                          : Value(LLVM::ExtractElementOp::create(
-                                                b, loc, loaded, makeInteger(b.getI32Type(), j))));
+    appendElements(registers, loaded);
   }
   set(op, registers);
   return success();
