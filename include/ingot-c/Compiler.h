@@ -53,6 +53,7 @@ typedef struct {
   const char
       *weights; /**< "random:SEED": made up, to measure an architecture; NULL: the source's */
   const char *weightFormat; /**< of made-up matrices; NULL: what the configuration says */
+  const char *adapter; /**< a folder with a low-rank adapter (PEFT) for a folder's weights; NULL */
 } IngotCompilerOptions;
 
 #define INGOT_COMPILER_OPTIONS_INIT                                                                \
@@ -68,6 +69,7 @@ typedef struct {
    NULL,                                                                                           \
    NULL,                                                                                           \
    0,                                                                                              \
+   NULL,                                                                                           \
    NULL,                                                                                           \
    NULL,                                                                                           \
    NULL,                                                                                           \

@@ -52,6 +52,8 @@ static llvm::Error compileFromC(const IngotCompilerOptions *given) {
     options.weights = given->weights;
   if (given->weightFormat)
     options.weightFormat = given->weightFormat;
+  if (given->adapter)
+    options.adapter = given->adapter;
   options.threads = given->threads;
   if (given->stopAfter) {
     std::optional<Stage> stage = findStage(given->stopAfter);

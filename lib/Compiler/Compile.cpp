@@ -235,6 +235,7 @@ private:
     import::ImportOptions wish;
     wish.context = options.maxContext;
     wish.weightFormat = options.weightFormat;
+    wish.adapter = options.adapter;
     llvm::StringRef weights = options.weights;
     if (uint64_t seed; !weights.empty()) {
       if (!weights.consume_front("random:") || weights.getAsInteger(10, seed))

@@ -6,6 +6,7 @@
 //===------------------------------------------------------------------------------------------===//
 
 #include "HuggingFace.h"
+#include "Adapter.h"
 #include "ConfigParameters.h"
 #include "ingot/Import/Json.h"
 #include "ingot/Import/Safetensors.h"
@@ -55,6 +56,17 @@ static llvm::Expected<const NumericFormat *> chooseFormat(const json::Object &co
                                    .Default("f32"));
 }
 
+static llvm::Expected<FolderWeights> addAdapter(FolderWeights weights, StringRef folder) {
+  if (folder.empty())
+    return weights;
+  auto adapted = applyAdapter(weights.store, folder);
+  if (!adapted)
+    return adapted.takeError();
+  weights.store = std::move(adapted->store);
+  llvm::append_range(weights.files, adapted->files);
+  return weights;
+}
+
 static llvm::Expected<FolderWeights> openWeights(StringRef folder, const json::Object &config,
                                                  const ImportOptions &options) {
   FolderWeights weights;
@@ -64,8 +76,10 @@ static llvm::Expected<FolderWeights> openWeights(StringRef folder, const json::O
       return file.takeError();
     weights.files = (*file)->getFiles();
     weights.store = std::move(*file);
-    return weights;
+    return addAdapter(std::move(weights), options.adapter);
   }
+  if (!options.adapter.empty())
+    return llvm::createStringError("an adapter cannot be added to made-up weights");
   auto format = chooseFormat(config, options.weightFormat);
   if (!format)
     return format.takeError();

@@ -90,6 +90,8 @@ static FailureOr<ImportedModel> importGguf(StringRef path, MLIRContext *context,
   if (options.randomSeed)
     return report(llvm::createStringError(
         path + ": random weights are for Hugging Face folders and a config.json alone"));
+  if (!options.adapter.empty())
+    return report(llvm::createStringError(path + ": adapters are for Hugging Face folders"));
   auto opened = GgufFile::open(path);
   if (!opened)
     return report(opened.takeError());

@@ -40,7 +40,7 @@ struct CompileSettings {
   std::vector<std::string> targets;
   uint64_t maxContext = 0, maxBatch = 0, maxStepTokens = 0;
   std::string kvFormat = "f16", activations = "auto";
-  std::string weights, weightFormat;
+  std::string weights, weightFormat, adapter;
   unsigned threads = 0;
   bool explain = false, timing = false;
 };

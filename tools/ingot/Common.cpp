@@ -134,6 +134,9 @@ static std::string cacheName(const std::string &source, const CompileSettings &s
                     std::to_string(settings.maxContext) + ' ' + std::to_string(settings.maxBatch) +
                     ' ' + std::to_string(settings.maxStepTokens) + ' ' + settings.kvFormat + ' ' +
                     settings.activations + ' ' + settings.weights + ' ' + settings.weightFormat;
+  if (!settings.adapter.empty())
+    key += '\n' + fs::absolute(settings.adapter).lexically_normal().string() + '\n' +
+           describeFiles(settings.adapter);
   for (const std::string &target : settings.targets)
     key += ' ' + target;
   uint64_t hash = 0xcbf29ce484222325; // FNV-1a, 64 bits: names a file, protects nothing

@@ -204,6 +204,9 @@ void ingot::driver::addCompileSettings(CLI::App &app, CompileSettings &settings)
   app.add_option("--weight-format", settings.weightFormat,
                  "format of made-up weights (default: what config.json says)")
       ->group(group);
+  app.add_option("--lora", settings.adapter,
+                 "folder of a low-rank adapter (PEFT), added to a folder's weights")
+      ->group(group);
   app.add_option("--threads", settings.threads,
                  "threads (default: the cores that this process may use)");
 }
@@ -233,6 +236,7 @@ void ingot::driver::compile(const CompileSettings &settings, const std::string &
   options.user = &report;
   options.weights = settings.weights.empty() ? nullptr : settings.weights.c_str();
   options.weightFormat = settings.weightFormat.empty() ? nullptr : settings.weightFormat.c_str();
+  options.adapter = settings.adapter.empty() ? nullptr : settings.adapter.c_str();
   StopHandlers handlers;
   char *error = compiler.compile(&options);
   if (report.onTerminal)

@@ -34,6 +34,7 @@ struct CompileOptions {
   std::string kvFormat = "f16", activations = "auto";
   std::string weights;      ///< "random:SEED": made up; empty: the source's
   std::string weightFormat; ///< of made-up matrices; empty: the configuration's type
+  std::string adapter;      ///< a folder with a low-rank adapter; empty: none
   Stage stopAfter = Stage::Artifact;
   unsigned threads = 0; ///< 0: the cores that this process may use
   std::function<void(llvm::StringRef stage, double fraction)> progress;

@@ -31,6 +31,7 @@ struct ImportOptions {
   int64_t context = 0; ///< tokens of a sequence that the user asked for; 0: no wish
   std::optional<uint64_t> randomSeed = {}; ///< weights are made up, and need not be there
   std::string weightFormat = {}; ///< of made-up matrices; empty: what the configuration says
+  std::string adapter = {};      ///< a folder with a low-rank adapter; empty: none
 };
 
 struct ImportedModel {
