@@ -98,6 +98,8 @@ LogicalResult CachedAttentionOp::verify() {
   // (C2)
   if (failed(verifyWindow(*this, getWindow())))
     return failure();
+  if (getBidirectional() && getWindow())
+    return emitOpError("expected no window with 'bidirectional', got ") << *getWindow();
   // (C3)
   return verifySoftCap(*this, getSoftCap());
 }

@@ -97,9 +97,12 @@ def CachedAttentionOp : Transformer_Op<"cached_attention", [Pure, AllTypesMatch<
     positions p <= position[t] of its sequence (and position[t] - p < window); `soft_cap` as there. Numbers are read from the cache's format
     exactly; scores, softmax and sums are float32, over context in ascending order whatever the step holds.
 
+    With `bidirectional` each token of a sequence sees what its last token in the step sees: in an encoder, whose sequences
+    lie in one step from beginning to end, all of its sequence.
+
     Constraints:
     - (C1) `query` is [T, H, D] with the cache's dim; the cache's heads divide H.
-    - (C2) `window` > 0.
+    - (C2) `window` > 0; there is none with `bidirectional`.
     - (C3) `soft_cap` > 0.
 
     ```mlir
@@ -108,7 +111,8 @@ def CachedAttentionOp : Transformer_Op<"cached_attention", [Pure, AllTypesMatch<
     ```
   }];
   let arguments = (ins F32RankedTensor:$query, Transformer_KVCache:$cache, Index:$layer, Transformer_Ragged:$batch,
-                       F32Attr:$scale, OptionalAttr<I64Attr>:$window, OptionalAttr<F32Attr>:$soft_cap);
+                       F32Attr:$scale, OptionalAttr<I64Attr>:$window, OptionalAttr<F32Attr>:$soft_cap,
+                       UnitAttr:$bidirectional);
   let results = (outs F32RankedTensor:$result);
   let assemblyFormat = "$query `,` $cache `[` $layer `]` `,` $batch attr-dict `:` type($query) `,` type($cache)";
   let hasVerifier = 1;

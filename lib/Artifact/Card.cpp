@@ -118,6 +118,8 @@ std::string artifact::writeCard(plan::ProgramOp program, const CardData &data) {
   }
   if (!data.sampling.empty())
     card["sampling"] = json::Object(data.sampling);
+  if (!data.embedding.empty())
+    card["embedding"] = json::Object(data.embedding);
   if (auto model = program->getParentOp()->getAttrOfType<DictionaryAttr>("transformer.model"))
     card["model"] = convertDictionary(model);
   std::string text;

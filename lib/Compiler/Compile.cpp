@@ -250,21 +250,31 @@ private:
       return diagnostics.take("cannot import " + options.source);
     model = std::move(*imported);
     int64_t context = 2048;
+    bool isEncoder = false;
     if (auto hyper =
-            model.module->getOperation()->getAttrOfType<DictionaryAttr>("transformer.model"))
+            model.module->getOperation()->getAttrOfType<DictionaryAttr>("transformer.model")) {
       if (auto length = hyper.getAs<IntegerAttr>("context"))
         context = length.getInt();
+      if (auto kind = hyper.getAs<StringAttr>("kind"))
+        isEncoder = kind.getValue() == "encoder";
+    }
     constexpr int64_t mostByDefault = 8192;
     if (int64_t(options.maxContext) > context)
       return makeError("expected --max-context to be at most the model's context of " +
                        llvm::Twine(context) + ", got " + llvm::Twine(options.maxContext));
     pipeline.maxContext =
         options.maxContext ? int64_t(options.maxContext) : std::min(context, mostByDefault);
-    pipeline.maxSequences = std::max<uint64_t>(options.maxBatch, 1);
-    pipeline.maxTokens = std::max<uint64_t>(options.maxStepTokens ? options.maxStepTokens : 256,
+    // An encoder takes whole sequences, many in a step, and gives all of their rows.
+    uint64_t sequences = isEncoder ? 64 : 1, tokens = isEncoder ? 2048 : 256;
+    pipeline.maxSequences = options.maxBatch ? options.maxBatch : sequences;
+    pipeline.maxTokens = std::max<uint64_t>(options.maxStepTokens ? options.maxStepTokens : tokens,
                                             pipeline.maxSequences);
+    if (isEncoder)
+      pipeline.maxContext = std::min(pipeline.maxContext, pipeline.maxTokens);
     pipeline.maxOutputs =
-        std::min<int64_t>(pipeline.maxTokens, std::max<int64_t>(64, pipeline.maxSequences));
+        isEncoder
+            ? pipeline.maxTokens
+            : std::min<int64_t>(pipeline.maxTokens, std::max<int64_t>(64, pipeline.maxSequences));
     pipeline.cacheFormat = options.kvFormat;
     pipeline.target = chips.empty() ? TargetKind::Cpu : TargetKind::Cuda;
     constexpr int64_t gpuPageTokens = 32; // a warp of the attention kernel takes a page at a time
@@ -400,6 +410,7 @@ private:
     for (const Remark &remark : remarks)
       card.remarks.push_back({remark.kind, remark.stage, remark.text});
     card.sampling = model.sampling;
+    card.embedding = model.embedding;
     return artifact::writeCard(program, card);
   }
 

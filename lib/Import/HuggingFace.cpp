@@ -138,5 +138,7 @@ FailureOr<ImportedModel> import::importHuggingFace(StringRef path, MLIRContext *
   result->files.insert(result->files.begin(), configPath);
   if (auto error = readFolderText(folder, *config, *result))
     return report(std::move(error));
+  if (auto error = readFolderPooling(folder, *result))
+    return report(std::move(error));
   return result;
 }

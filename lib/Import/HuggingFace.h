@@ -20,6 +20,9 @@ llvm::FailureOr<ImportedModel> importHuggingFace(llvm::StringRef path, mlir::MLI
 llvm::Error readFolderText(llvm::StringRef folder, const llvm::json::Object &config,
                            ImportedModel &model);
 
+/// Adds how a folder of sentence-transformers makes a vector of a text, where it is one.
+llvm::Error readFolderPooling(llvm::StringRef folder, ImportedModel &model);
+
 void loadImportDialects(mlir::MLIRContext *context);
 
 /// The family that spells its name so; reports the known ones and the nearest where there is none.

@@ -293,6 +293,7 @@ void ModelBuilder::returnLogits(Value x, const LayerWeights &weights, LayerBody 
 }
 
 void ModelBuilder::returnRows(Value x) {
+  setParameter("kind", builder.getStringAttr("encoder"));
   Value rows = selectRows(x);
   func::ReturnOp::create(builder, main.getLoc(), rows);
   main.setFunctionType(builder.getFunctionType(main.getArgumentTypes(), rows.getType()));

@@ -30,6 +30,8 @@ LogicalResult supports(const Request &request, std::string &reason) {
   auto cache = op.getCache().getType();
   if (cache.getDim() % 8 || cache.getPage() % 8 || !llvm::isPowerOf2_64(cache.getPage()))
     return reason = "head dimension and page are not multiples of 8", failure();
+  if (isGpuCache(request.machine, cache) && op.getBidirectional())
+    return reason = "attention to later positions is not there for GPUs", failure();
   if (isGpuCache(request.machine, cache) && op.getSoftCap())
     return reason = "a soft-cap of scores is not there for GPUs", failure();
   constexpr int64_t most[] = {512 << 10, 48 << 10}; // a CPU's stack, a GPU's shared memory
@@ -42,11 +44,12 @@ LogicalResult supports(const Request &request, std::string &reason) {
 
 /// Where a token stands in its run, and how the run is computed.
 struct Run {
-  Value position, sequence, before; ///< of the token; tokens of the run before it, at most 8
-  Value isShort;                    ///< the run is one tile
-  Value count;                      ///< tokens of the run, or of its tile, from this one on
-  Value firstSplit, lastSplit;      ///< of what these tokens see
-  Value isSplit;                    ///< each split has a block of its own
+  Value position;              ///< of the token, or up to which all tokens of the run see
+  Value sequence, before;      ///< of the token; tokens of the run before it, at most 8
+  Value isShort;               ///< the run is one tile
+  Value count;                 ///< tokens of the run, or of its tile, from this one on
+  Value firstSplit, lastSplit; ///< of what these tokens see
+  Value isSplit;               ///< each split has a block of its own
 };
 
 Value compare(TileBuilder &b, arith::CmpIPredicate predicate, Value x, Value y) {
@@ -79,18 +82,38 @@ Value countNeighbours(TileBuilder &b, const AttentionShape &shape, Value sequenc
   return count;
 }
 
-Run readRun(TileBuilder &b, const AttentionShape &shape, ValueRange batch, Value token) {
+/// The last token of a token's run, found by halving what the longest sequence may have.
+Value findLast(TileBuilder &b, Value sequences, Value token, Value sequence, Value tokens,
+               int64_t contextTokens) {
+  Value last = token;
+  for (int64_t step = llvm::PowerOf2Ceil(contextTokens); step > 0; step /= 2) {
+    Value other = b.add(last, step);
+    Value exists = isLess(b, other, tokens);
+    Value at = select(b, exists, other, token);
+    Value same = compare(b, arith::CmpIPredicate::eq, b.readIndex(sequences, {at}), sequence);
+    last = select(b, both(b, exists, same), other, last);
+  }
+  return last;
+}
+
+Run readRun(TileBuilder &b, const AttentionShape &shape, ValueRange batch, Value token,
+            int64_t contextTokens) {
   Run run;
-  run.position = b.readIndex(batch[0], {token});
   run.sequence = b.readIndex(batch[1], {token});
   Value tokens = b.count(tile::Count::Tokens), most = b.index(shape.tileTokens);
+  Value seesUpTo = token;
+  if (shape.isBidirectional)
+    seesUpTo = findLast(b, batch[1], token, run.sequence, tokens, contextTokens);
+  run.position = b.readIndex(batch[0], {seesUpTo});
   run.before = countNeighbours(b, shape, batch[1], token, run.sequence, tokens, false);
   Value after = countNeighbours(b, shape, batch[1], token, run.sequence, tokens, true);
   run.isShort = isLess(b, b.add(run.before, after), most);
   Value toBorder = b.sub(most, b.rem(token, shape.tileTokens));
   Value inTile = arith::MinUIOp::create(b.builder, b.loc, b.add(after, 1), toBorder);
   run.count = select(b, run.isShort, b.add(after, 1), inTile);
-  Value last = b.sub(b.add(run.position, run.count), b.index(1));
+  Value last = run.position;
+  if (!shape.isBidirectional)
+    last = b.sub(b.add(run.position, run.count), b.index(1));
   run.firstSplit = b.div(firstVisible(b, shape, run.position), AttentionShape::splitTokens);
   run.lastSplit = b.div(last, AttentionShape::splitTokens);
   run.isSplit = both(b, run.isShort, isLess(b, b.index(0), run.lastSplit));
@@ -102,7 +125,8 @@ int64_t splitsOf(const Request &request) {
   return llvm::divideCeil(request.contextTokens, AttentionShape::splitTokens);
 }
 
-void emitWalk(TileBuilder &b, const AttentionShape &shape, ValueRange views, Value partial) {
+void emitWalk(TileBuilder &b, const AttentionShape &shape, ValueRange views, Value partial,
+              int64_t contextTokens) {
   Value split = b.blockId(tile::Axis::X), token = b.blockId(tile::Axis::Y),
         head = b.blockId(tile::Axis::Z), zero = b.index(0), one = b.index(1);
   Value position = b.readIndex(views[1], {token}), sequence = b.readIndex(views[2], {token});
@@ -110,13 +134,15 @@ void emitWalk(TileBuilder &b, const AttentionShape &shape, ValueRange views, Val
   // first.
   Value isReached =
       isLess(b, b.mul(split, AttentionShape::splitTokens), b.add(position, shape.tileTokens));
+  if (shape.isBidirectional)
+    isReached = arith::ConstantOp::create(b.builder, b.loc, b.builder.getBoolAttr(true));
   Value previous = select(b, isLess(b, zero, token), b.sub(token, one), token);
   Value begins = compare(b, arith::CmpIPredicate::ne, b.readIndex(views[2], {previous}), sequence);
   for (Value at : {token, b.rem(token, shape.tileTokens)})
     begins = arith::OrIOp::create(b.builder, b.loc, begins,
                                   compare(b, arith::CmpIPredicate::eq, at, zero));
   b.ifTrue(both(b, isReached, begins), [&] {
-    Run run = readRun(b, shape, views.slice(1, 2), token);
+    Run run = readRun(b, shape, views.slice(1, 2), token, contextTokens);
     Value isFirst = compare(b, arith::CmpIPredicate::eq, run.before, zero);
     Value isLong =
         compare(b, arith::CmpIPredicate::eq, run.isShort,
@@ -151,11 +177,11 @@ void emitWalk(TileBuilder &b, const AttentionShape &shape, ValueRange views, Val
 
 /// One head of one token: merges its splits, where they were computed one by one.
 void emitMerge(TileBuilder &b, const AttentionShape &shape, ValueRange batch, Value partial,
-               Value result) {
+               Value result, int64_t contextTokens) {
   constexpr int64_t lanes = AttentionShape::lanes;
   Value head = b.blockId(tile::Axis::X), token = b.blockId(tile::Axis::Y);
   auto vector = tileType({1, lanes}, b.f32(), 1), one = tileType({1, 1}, b.f32(), -1);
-  Run run = readRun(b, shape, batch, token);
+  Run run = readRun(b, shape, batch, token, contextTokens);
   // The last token of the run decides for all of it.
   b.ifTrue(run.isSplit, [&] {
     Value last = b.add(b.div(run.position, AttentionShape::splitTokens), 1);
@@ -206,7 +232,8 @@ Emission emit(const Request &request, OpBuilder &builder, OpBuilder &kernelBuild
                             {tile::ExtentAttr::get(context, splits), tokens,
                              tile::ExtentAttr::get(context, shape.cacheHeads)});
   TileBuilder b(kernelBuilder, compute.getLoc());
-  emitWalk(b, shape, kernel.getViews(), splits > 1 ? Value(kernel.getViews()[7]) : Value());
+  emitWalk(b, shape, kernel.getViews(), splits > 1 ? Value(kernel.getViews()[7]) : Value(),
+           request.contextTokens);
   tile::ReturnOp::create(kernelBuilder, compute.getLoc());
 
   Value outerBatch = outerValue(compute, op.getBatch());
@@ -231,7 +258,7 @@ Emission emit(const Request &request, OpBuilder &builder, OpBuilder &kernelBuild
                               {tile::ExtentAttr::get(context, shape.heads), tokens});
     auto args = kernel.getViews();
     TileBuilder b(kernelBuilder, loc);
-    emitMerge(b, shape, ValueRange(args).take_front(2), args[4], args[3]);
+    emitMerge(b, shape, ValueRange(args).take_front(2), args[4], args[3], merge.contextTokens);
     tile::ReturnOp::create(kernelBuilder, b.loc);
     Emission second{kernel};
     second.operands = {outerBatch, results[0], results[1]};

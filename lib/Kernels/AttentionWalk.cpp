@@ -28,6 +28,7 @@ AttentionShape::AttentionShape(transformer::CachedAttentionOp op, Machine machin
   tokensAtOnce = int64_t(1) << llvm::Log2_64(mostRows / headsAtOnce);
   if (auto width = op.getWindow())
     window = int64_t(*width);
+  isBidirectional = op.getBidirectional();
   scale = op.getScale().convertToDouble();
   if (std::optional<APFloat> cap = op.getSoftCap())
     softCap = cap->convertToDouble();
@@ -142,7 +143,7 @@ void AttentionWalk::clearTotals() {
 
 void AttentionWalk::walkSplit(Value split) {
   clearSplit();
-  Value last = b.sub(positionOf(tile.count), b.index(1));
+  Value last = positionOf(b.sub(tile.count, b.index(1)));
   Value begin = b.mul(split, AttentionShape::splitTokens);
   Value end = smaller(b, b.mul(b.add(split, 1), AttentionShape::splitTokens), b.add(last, 1));
   if (shape.window)
@@ -217,7 +218,7 @@ AttentionWalk::Pieces AttentionWalk::piecesOf(Value span, Value begin, Value end
   pieces.begin = pieces.fullBegin = b.div(spanBegin, shape.piece);
   if (shape.window) {
     // The last token's window begins last.
-    Value last = b.sub(positionOf(tile.count), b.index(1));
+    Value last = positionOf(b.sub(tile.count, b.index(1)));
     pieces.begin = b.div(larger(b, spanBegin, begin), shape.piece);
     pieces.fullBegin = piecesUp(larger(b, spanBegin, firstVisible(b, shape, last)));
     pieces.fullBegin = smaller(b, pieces.fullBegin, pieces.end);

@@ -46,6 +46,7 @@ struct AttentionShape {
   int64_t piece;                     ///< positions of the unit of work
   int64_t headsAtOnce, tokensAtOnce; ///< rows of a product: their sums fit the registers
   std::optional<int64_t> window;
+  bool isBidirectional; ///< tokens see what the last of their sequence in the step sees
   double scale;
   std::optional<double> softCap;
   mlir::Type format;
@@ -65,7 +66,8 @@ MergedState mergeStates(TileBuilder &b, mlir::Value largest, mlir::Value sum,
 /// The first position that a token sees.
 mlir::Value firstVisible(TileBuilder &b, const AttentionShape &shape, mlir::Value position);
 
-/// Which tokens walk: `count` of them from row `token` of the step on, at `position` and after.
+/// Which tokens walk: `count` of them from row `token` of the step on, at `position` and after; or
+/// all see up to `position`, where they see the same.
 struct AttentionTile {
   mlir::Value token, count, position, sequence, cacheHead;
 };
@@ -128,7 +130,10 @@ private:
                       llvm::function_ref<void(Value token, Value head, Value row)> emit);
   Value isVisible(Value token, Value begin, Value end);
   Value rowOf(const Rows &rows, int64_t token, int64_t head);
-  Value positionOf(Value token) { return b.add(tile.position, token); }
+  /// The last position that a token sees.
+  Value positionOf(Value token) {
+    return shape.isBidirectional ? tile.position : b.add(tile.position, token);
+  }
   Value isNotMasked(Value token, Value piece, int64_t offset);
 
   TileBuilder &b;

@@ -157,10 +157,16 @@ static LogicalResult cachedAttention(CachedAttentionOp op, Frame &frame) {
   auto &layer = *cache.layers[*index];
   int64_t heads = query.dim(1), dim = query.dim(2), group = heads / cache.type.getHeads();
   Visibility visibility{/*causal=*/true, op.getWindow()};
+  // Positions up to which the tokens of a sequence see, where all see the same.
+  std::map<int32_t, int32_t> last;
+  for (auto [sequence, position] : llvm::zip_equal(batch.sequences, batch.positions))
+    last[sequence] = std::max(last[sequence], position);
   std::vector<float> result(query.size());
   frame.context.parallelFor(query.dim(0), /*grain=*/16, [&](int64_t begin, int64_t end) {
     for (int64_t row = begin * heads; row < end * heads; ++row) {
       int32_t sequence = batch.sequences[row / heads], position = batch.positions[row / heads];
+      if (op.getBidirectional())
+        position = last.at(sequence);
       int64_t offset = row % heads / group * dim;
       std::vector<const float *> keys, values;
       // Ascending positions of this sequence.

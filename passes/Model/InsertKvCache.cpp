@@ -6,6 +6,9 @@
 // it in the order of the program, and the layer's number is an argument, so equal layers stay one
 // function. Layers with other heads, channels or windows have a cache of their own.
 //
+// In an encoder no attention is causal. Its sequences lie in one step from beginning to end, where
+// pages are what holds the keys and values of one layer: the next layer's take their place.
+//
 //===------------------------------------------------------------------------------------------===//
 
 #include "passes/Model/CallTree.h"
@@ -24,12 +27,15 @@ using transformer::TokenMixing;
 
 namespace {
 
-/// Why positions up to t might not be enough for what `op` computes at t, or nothing.
-StringRef whyNotCausal(Operation *op) {
+/// Why positions up to t (in an encoder: those of the sequence) might not be enough for what `op`
+/// computes at t, or nothing.
+StringRef whyNotCached(Operation *op, bool isEncoder) {
   if (auto attention = dyn_cast<transformer::AttentionOp>(op)) {
     if (!attention.getBatch())
       return "is not over packed tokens";
-    return attention.getCausal() ? StringRef() : StringRef("sees later positions");
+    if (isEncoder && attention.getWindow())
+      return "sees later positions within a window";
+    return attention.getCausal() || isEncoder ? StringRef() : StringRef("sees later positions");
   }
   if (isa<func::CallOp, func::ReturnOp, func::FuncOp, tensor::DimOp, transformer::SelectRowsOp,
           transformer::PositionsOp, transformer::GetWeightOp>(op) ||
@@ -77,11 +83,12 @@ private:
       return refuse(obstacle.op, obstacle.reason);
     groups.clear();
     layersOf.clear();
+    isEncoder = sees(tree, /*later=*/true) && !sees(tree, /*later=*/false);
     for (Operation *function : tree.getFunctions()) {
       if (countBatches(cast<func::FuncOp>(function)) > 1)
         return refuse(function, "takes more than one batch");
       for (Operation &op : cast<func::FuncOp>(function).getBody().front()) {
-        std::string reason = whyNotCausal(&op).str();
+        std::string reason = whyNotCached(&op, isEncoder).str();
         if (auto attention = dyn_cast<transformer::AttentionOp>(op); attention && reason.empty())
           reason = addGroup(attention);
         if (!reason.empty())
@@ -99,6 +106,14 @@ private:
       thread(cast<func::FuncOp>(function), caches, function == entry);
     entry.setSymName("step");
     report(entry);
+  }
+
+  /// Whether some attention sees later positions, or whether some does not.
+  static bool sees(const CallTree &tree, bool later) {
+    return llvm::any_of(tree.getFunctions(), [&](Operation *function) {
+      return llvm::any_of(cast<func::FuncOp>(function).getOps<transformer::AttentionOp>(),
+                          [&](auto attention) { return attention.getCausal() != later; });
+    });
   }
 
   static unsigned countBatches(func::FuncOp function) {
@@ -147,8 +162,8 @@ private:
         format == "f16" ? Type(Float16Type::get(context)) : Type(Float32Type::get(context));
     SmallVector<Type> types;
     for (auto [group, count] : llvm::zip(groups, layers))
-      types.push_back(transformer::KVCacheType::get(context, count, group.heads, group.dim, element,
-                                                    pageTokens));
+      types.push_back(transformer::KVCacheType::get(context, isEncoder ? 1 : count, group.heads,
+                                                    group.dim, element, pageTokens));
     return types;
   }
 
@@ -167,7 +182,7 @@ private:
       if (!layers[group])
         continue;
       caches[group] = block.insertArgument(next++, types[group], loc);
-      if (!isEntry)
+      if (!isEntry && !isEncoder)
         first[group] = block.insertArgument(next++, IndexType::get(&getContext()), loc);
     }
     Layers done(groups.size());
@@ -176,7 +191,8 @@ private:
       auto number = [&](size_t group) -> Value {
         if (first[group] && done[group] == 0)
           return first[group];
-        Value constant = arith::ConstantIndexOp::create(builder, op.getLoc(), done[group]);
+        Value constant =
+            arith::ConstantIndexOp::create(builder, op.getLoc(), isEncoder ? 0 : done[group]);
         return first[group]
                    ? arith::AddIOp::create(builder, op.getLoc(), first[group], constant).getResult()
                    : constant;
@@ -209,7 +225,8 @@ private:
                                            attention.getKey(), attention.getValue(), batch);
     Value result = transformer::CachedAttentionOp::create(
         builder, loc, attention.getType(), attention.getQuery(), next, layer, batch,
-        attention.getScaleAttr(), attention.getWindowAttr(), attention.getSoftCapAttr());
+        attention.getScaleAttr(), attention.getWindowAttr(), attention.getSoftCapAttr(),
+        attention.getCausal() ? UnitAttr() : builder.getUnitAttr());
     attention.replaceAllUsesWith(result);
     attention.erase();
     return next;
@@ -221,9 +238,13 @@ private:
     if (llvm::all_of(layers, [](int64_t count) { return count == 0; }))
       return;
     SmallVector<Value> operands(call.getOperands()), added;
-    for (size_t group = 0; group < layers.size(); ++group)
-      if (layers[group])
-        added.append({caches[group], number(group)});
+    for (size_t group = 0; group < layers.size(); ++group) {
+      if (!layers[group])
+        continue;
+      added.push_back(caches[group]);
+      if (!isEncoder)
+        added.push_back(number(group));
+    }
     auto batch = llvm::find_if(
         operands, [](Value operand) { return isa<transformer::RaggedType>(operand.getType()); });
     operands.insert(std::next(batch), added.begin(), added.end());
@@ -243,8 +264,9 @@ private:
     numLayers += layers;
     remark::passed(entry.getLoc(),
                    model::remarkAbout(&entry.getBody().front().front(), "InsertKvCache"))
-        << "every position depends on earlier ones only" << remark::metric("layers", int(layers))
-        << remark::metric("caches", int(groups.size()));
+        << (isEncoder ? "sequences are whole in a step: one layer's keys and values are kept"
+                      : "every position depends on earlier ones only")
+        << remark::metric("layers", int(layers)) << remark::metric("caches", int(groups.size()));
   }
 
   void refuse(Operation *op, StringRef reason) {
@@ -253,6 +275,7 @@ private:
   }
 
   const CallTree *calls = nullptr; ///< of the entry at hand
+  bool isEncoder = false;          ///< no attention of the entry is causal
   SmallVector<Group> groups;
   DenseMap<Operation *, Layers> layersOf;
 };

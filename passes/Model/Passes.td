@@ -79,11 +79,14 @@ def InsertKvCache : Pass<"ingot-insert-kv-cache", "::mlir::ModuleOp"> {
     %y = transformer.cached_attention %q, %c[%layer], %batch {scale = 0.125 : f32}
     ```
 
+    Where no attention of the entry is causal it is an encoder: a step holds its sequences from beginning to end, and pages
+    keep one layer's keys and values, which attention reads as `bidirectional`; there is no number of the layer.
+
     Layers with equal heads, channels and window share a cache; a program with several kinds of layers has several, each
     followed by the layer's number in it.
 
     Assumes packed tokens (`ingot-remove-padding`). It refuses with a missed remark that names the op, and changes
-    nothing, where positions may depend on later ones, where an attention is not over the function's own batch, and where
+    nothing, where positions may depend on later ones in some layers only or within a window, where an attention is not over the function's own batch, and where
     not every call of what the entry calls is known. Does nothing in a module without an entry. Linear in the number of
     ops.
   }];

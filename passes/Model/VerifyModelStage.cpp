@@ -54,10 +54,7 @@ private:
     if (auto attention = dyn_cast<transformer::AttentionOp>(op)) {
       if (!attention.getBatch())
         return "attention over packed tokens (the remarks of ingot-remove-padding say why not)";
-      if (attention.getCausal())
-        return "causal attention to read a cache (the remarks of ingot-insert-kv-cache say why "
-               "not)";
-      return {};
+      return "attention to read a cache (the remarks of ingot-insert-kv-cache say why not)";
     }
     if (isa<transformer::PackOp, transformer::UnpackOp, transformer::MakeRaggedOp>(op))
       return "no change between dense and packed batches (the remarks of ingot-remove-padding say "

@@ -70,6 +70,11 @@ Result<GenerationReport> Generator::generate(std::span<const int32_t> prompt,
                                              const std::atomic<bool> *cancel) {
   INGOT_RETURN_IF_ERROR(options.sampling.check());
   const format::PlanHeader &plan = *session.getModel().getPlan().header;
+  if (plan.outputWidth < plan.inputVocabulary)
+    return INGOT_ERROR("the model gives %llu numbers a token, no logits of its %llu tokens: an "
+                       "encoder generates no text",
+                       (unsigned long long)plan.outputWidth,
+                       (unsigned long long)plan.inputVocabulary);
   if (prompt.empty())
     return INGOT_ERROR("the prompt has no tokens");
   if (prompt.size() > plan.maxContext)

@@ -236,6 +236,7 @@ void runBench(const ModelArgument &argument, const BenchSettings &settings) {
   auto session = createSession(model.get());
   double load = secondsSince(start);
   IngotLimits limits = ingotModelLimits(model.get());
+  refuseEncoder(limits, "bench");
   checkSettings(settings, limits);
   IngotDeviceSpeed speed;
   check(ingotModelMeasureDevice(model.get(), &speed));

@@ -65,6 +65,11 @@ struct ModelArgument {
   Handle<IngotModel> open() const;
 };
 
+/// Whether a model gives rows of its last hidden state, not logits.
+bool isEncoder(const IngotLimits &limits);
+/// Throws where `command` wants a model that generates text and this is an encoder.
+void refuseEncoder(const IngotLimits &limits, const char *command);
+
 /// A session and its sequence, both closed at the end of the scope.
 Handle<IngotSession> createSession(const IngotModel *model, bool profile = false);
 
@@ -79,6 +84,7 @@ void addCompileCommand(CLI::App &app);  // CompileCommand.cpp
 void addRunCommand(CLI::App &app);      // RunCommand.cpp
 void addChatCommand(CLI::App &app);     // RunCommand.cpp
 void addBenchCommand(CLI::App &app);    // BenchCommand.cpp
+void addEmbedCommand(CLI::App &app);    // EmbedCommand.cpp
 void addEvalCommand(CLI::App &app);     // EvalCommand.cpp
 void addLogitsCommand(CLI::App &app);   // EvalCommand.cpp
 void addTokenizeCommand(CLI::App &app); // InspectCommand.cpp

@@ -72,6 +72,16 @@ std::vector<int32_t> ingot::driver::tokenize(const IngotArtifact *artifact, cons
   return result;
 }
 
+bool ingot::driver::isEncoder(const IngotLimits &limits) {
+  return limits.outputWidth < limits.inputVocabulary;
+}
+
+void ingot::driver::refuseEncoder(const IngotLimits &limits, const char *command) {
+  if (isEncoder(limits))
+    throw Failure(std::string("`") + command +
+                  "` is for models that generate text, and this is an encoder: see `ingot embed`");
+}
+
 Handle<IngotSession> ingot::driver::createSession(const IngotModel *model, bool profile) {
   IngotSessionOptions options = INGOT_SESSION_OPTIONS_INIT;
   options.profile = profile;

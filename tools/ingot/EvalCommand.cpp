@@ -6,6 +6,7 @@
 //===------------------------------------------------------------------------------------------===//
 
 #include "Commands.h"
+#include "OutputFile.h"
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
@@ -42,53 +43,6 @@ private:
   Handle<IngotSession> session;
   IngotLimits limits;
   uint32_t sequence = 0;
-};
-
-/// The header of a NumPy file of float32 [rows, columns].
-std::string numpyHeader(uint64_t rows, uint64_t columns) {
-  std::string text = "{'descr': '<f4', 'fortran_order': False, 'shape': (" + std::to_string(rows) +
-                     ", " + std::to_string(columns) + "), }";
-  constexpr size_t prefix = 10, alignment = 64;
-  text.append(alignment - (prefix + text.size() + 1) % alignment, ' ');
-  text += '\n';
-  std::string header("\x93NUMPY\x01\x00", 8);
-  header += char(text.size() & 0xff);
-  header += char(text.size() >> 8);
-  return header + text;
-}
-
-/// A file that appears under its name only when it is whole.
-class OutputFile {
-public:
-  explicit OutputFile(std::string path) : path(std::move(path)), temporary(this->path + ".tmp") {
-    file = std::fopen(temporary.c_str(), "wb");
-    if (!file)
-      throw Failure("cannot write " + this->path + ": " + std::strerror(errno));
-  }
-  ~OutputFile() {
-    if (file) {
-      std::fclose(file);
-      std::remove(temporary.c_str());
-    }
-  }
-  void write(const void *data, size_t bytes) {
-    if (std::fwrite(data, 1, bytes, file) != bytes)
-      throw Failure("cannot write " + path + ": " + std::strerror(errno));
-  }
-  void finish() {
-    bool failed = std::fflush(file) != 0;
-    failed |= std::fclose(file) != 0;
-    file = nullptr;
-    if (failed || std::rename(temporary.c_str(), path.c_str()) != 0) {
-      std::string reason = std::strerror(errno);
-      std::remove(temporary.c_str());
-      throw Failure("cannot write " + path + ": " + reason);
-    }
-  }
-
-private:
-  std::string path, temporary;
-  std::FILE *file = nullptr;
 };
 
 /// log of the sum of e^x, and the index of the largest x.
@@ -183,19 +137,25 @@ void ingot::driver::addLogitsCommand(CLI::App &app) {
       ->add_option("--tokens", arguments->tokens,
                    "file of token ids, white-space separated; - is standard input")
       ->required();
-  command->add_option("-o,--output", arguments->output, "float32 [tokens, vocabulary], .npy")
+  command
+      ->add_option("-o,--output", arguments->output,
+                   "float32 [tokens, vocabulary] (of an encoder [tokens, width]), .npy")
       ->required();
   command->add_option("--chunk", arguments->chunk,
                       "tokens of one step (default: as many as the model allows)");
   command->callback([arguments] {
     Reader model(arguments->model.open());
     auto tokens = readTokens(arguments->tokens);
-    OutputFile file(arguments->output);
-    std::string header = numpyHeader(tokens.size(), model.getLimits().outputWidth);
-    file.write(header.data(), header.size());
     uint64_t most = model.getMostTokens();
     if (arguments->chunk)
       most = std::min(most, arguments->chunk);
+    if (isEncoder(model.getLimits()) && tokens.size() > most)
+      throw Failure("an encoder takes a text in one step: there are " +
+                    std::to_string(tokens.size()) + " tokens, a step has at most " +
+                    std::to_string(most));
+    OutputFile file(arguments->output);
+    std::string header = numpyHeader(tokens.size(), model.getLimits().outputWidth);
+    file.write(header.data(), header.size());
     for (uint64_t first = 0; first < tokens.size(); first += most) {
       IngotLogits logits =
           model.step(tokens.data() + first, std::min<uint64_t>(most, tokens.size() - first));
@@ -229,6 +189,7 @@ void ingot::driver::addEvalCommand(CLI::App &app) {
   command->add_flag("--json", arguments->json, "one JSON object");
   command->callback([arguments] {
     Reader model(arguments->model.open());
+    refuseEncoder(model.getLimits(), "eval");
     const IngotArtifact *artifact = ingotModelArtifact(model.getModel());
     auto tokens = tokenize(artifact, readFile(arguments->text), true, false);
     uint64_t limit = model.getLimits().contextTokens, width = model.getLimits().outputWidth;

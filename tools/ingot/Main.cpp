@@ -37,6 +37,7 @@ int main(int argc, char **argv) {
   addRunCommand(app);
   addChatCommand(app);
   addBenchCommand(app);
+  addEmbedCommand(app);
   addEvalCommand(app);
   addLogitsCommand(app);
   addTokenizeCommand(app);

@@ -45,6 +45,7 @@ struct CardData {
   std::vector<CardRemark> remarks;
   std::vector<CardKernel> kernels; ///< none where nothing is known of them
   llvm::json::Object sampling;     ///< what the checkpoint wants by default; empty: nothing
+  llvm::json::Object embedding;    ///< how an encoder's vector is made of its rows; empty: unsaid
 };
 
 /// Reads a file once for its size and SHA-256; memory does not depend on its size.

@@ -11,7 +11,8 @@
 // where `rows` are indices b * S + s of the slots whose logits are wanted. The module's attribute
 // `transformer.model` holds the hyper-parameters: `architecture`, and for decoders `layers`,
 // `width`, `feed_forward`, `heads`, `kv_heads`, `head_dim`, `vocabulary`, `context`,
-// `norm_epsilon`, `rope_base`, `rope_dims`.
+// `norm_epsilon`, `rope_base`, `rope_dims`; for encoders, whose entry gives rows of their last hidden
+// state in place of logits, `kind` is "encoder".
 //
 //===------------------------------------------------------------------------------------------===//
 
@@ -40,6 +41,7 @@ struct ImportedModel {
   std::optional<artifact::TokenizerData> tokenizer;
   std::string chatTemplate;       ///< empty where the checkpoint has none
   llvm::json::Object sampling;    ///< temperature, top_k, ... that it wants by default
+  llvm::json::Object embedding;   ///< pooling, normalize, max_tokens: how a vector is made of rows
   std::string name;               ///< what the checkpoint calls itself
   std::vector<std::string> files; ///< what was read
 };

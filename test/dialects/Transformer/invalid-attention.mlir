@@ -145,6 +145,17 @@ func.func @f(%q: tensor<?x9x64xf32>, %cache: !cache, %i: index, %b: !transformer
 
 !cache = !transformer.kv_cache<layers = 30, heads = 3, dim = 64, format = f16, page = 16>
 
+// cached_attention (C2): who sees later positions sees all.
+func.func @f(%q: tensor<?x9x64xf32>, %cache: !cache, %i: index, %b: !transformer.ragged) {
+  // expected-error @+1 {{expected no window with 'bidirectional', got 4}}
+  %y = transformer.cached_attention %q, %cache[%i], %b {bidirectional, scale = 1.0 : f32, window = 4 : i64} : tensor<?x9x64xf32>, !cache
+  return
+}
+
+// -----
+
+!cache = !transformer.kv_cache<layers = 30, heads = 3, dim = 64, format = f16, page = 16>
+
 // cached_attention (C3).
 func.func @f(%q: tensor<?x9x64xf32>, %cache: !cache, %i: index, %b: !transformer.ragged) {
   // expected-error @+1 {{expected 'soft_cap' to be positive, got -2}}

@@ -5,11 +5,22 @@
 // PAGE: expected option 'page-tokens' to be a power of two from 8 to 1024, got 12
 // FORMAT: expected option 'format' to be f16 or f32, got f64
 
-// An attention that sees later positions is not cached. Nothing changes in any of these programs.
+// An attention that sees later positions beside one that does not is not cached. Nothing changes in any of these programs.
 // CHECK-NOT: kv_cache
-func.func @encoder(%x: tensor<?x2x8xf32>, %batch: !transformer.ragged) -> tensor<?x2x8xf32> attributes {transformer.entry} {
+func.func @mixed(%x: tensor<?x2x8xf32>, %batch: !transformer.ragged) -> tensor<?x2x8xf32> attributes {transformer.entry} {
   // expected-remark @below {{transformer.attention sees later positions}}
   %y = transformer.attention %x, %x, %x batch %batch {scale = 0.5 : f32} : tensor<?x2x8xf32>, tensor<?x2x8xf32>, tensor<?x2x8xf32> batch !transformer.ragged -> tensor<?x2x8xf32>
+  %z = transformer.attention %y, %y, %y batch %batch {causal, scale = 0.5 : f32} : tensor<?x2x8xf32>, tensor<?x2x8xf32>, tensor<?x2x8xf32> batch !transformer.ragged -> tensor<?x2x8xf32>
+  return %z : tensor<?x2x8xf32>
+}
+
+// -----
+
+// Nor is an encoder whose tokens see a part of their sequence only.
+// CHECK-NOT: kv_cache
+func.func @window(%x: tensor<?x2x8xf32>, %batch: !transformer.ragged) -> tensor<?x2x8xf32> attributes {transformer.entry} {
+  // expected-remark @below {{transformer.attention sees later positions within a window}}
+  %y = transformer.attention %x, %x, %x batch %batch {scale = 0.5 : f32, window = 4 : i64} : tensor<?x2x8xf32>, tensor<?x2x8xf32>, tensor<?x2x8xf32> batch !transformer.ragged -> tensor<?x2x8xf32>
   return %y : tensor<?x2x8xf32>
 }
 

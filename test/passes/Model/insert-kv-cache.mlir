@@ -73,3 +73,28 @@ func.func @main(%x: tensor<?x2x8xf32>, %batch: !transformer.ragged) -> tensor<?x
   %y = transformer.attention %scaled, %scaled, %scaled batch %batch {causal, scale = 0.5 : f32} : tensor<?x2x8xf32>, tensor<?x2x8xf32>, tensor<?x2x8xf32> batch !transformer.ragged -> tensor<?x2x8xf32>
   return %y : tensor<?x2x8xf32>
 }
+
+// -----
+
+// In an encoder all tokens of a sequence see each other, and pages hold one layer's keys and values after the other: there is
+// no number of the layer.
+// CHECK-LABEL: func.func @step
+// CHECK-SAME:  (%[[X:.*]]: tensor<?x2x8xf32>, %[[B:.*]]: !transformer.ragged, %[[C:.*]]: !transformer.kv_cache<layers = 1, heads = 2, dim = 8, format = f16, page = 16>)
+func.func @main(%x: tensor<?x2x8xf32>, %batch: !transformer.ragged) -> tensor<?x2x8xf32> attributes {transformer.entry} {
+  // CHECK: %[[Y:.*]]:2 = call @layer(%[[X]], %[[B]], %[[C]])
+  // CHECK: %[[Z:.*]]:2 = call @layer(%[[Y]]#0, %[[B]], %[[Y]]#1)
+  // CHECK: return %[[Z]]#0, %[[Z]]#1
+  %y = call @layer(%x, %batch) : (tensor<?x2x8xf32>, !transformer.ragged) -> tensor<?x2x8xf32>
+  %z = call @layer(%y, %batch) : (tensor<?x2x8xf32>, !transformer.ragged) -> tensor<?x2x8xf32>
+  return %z : tensor<?x2x8xf32>
+}
+
+// CHECK-LABEL: func.func private @layer
+// CHECK-SAME:  (%[[X:.*]]: tensor<?x2x8xf32>, %[[B:.*]]: !transformer.ragged, %[[C:.*]]: !transformer.kv_cache<{{.*}}>)
+func.func private @layer(%x: tensor<?x2x8xf32>, %batch: !transformer.ragged) -> tensor<?x2x8xf32> {
+  // CHECK: %[[L:.*]] = arith.constant 0 : index
+  // CHECK: %[[N:.*]] = transformer.append_cache %[[C]][%[[L]]], %[[X]], %[[X]], %[[B]]
+  // CHECK: transformer.cached_attention %[[X]], %[[N]][%[[L]]], %[[B]] {bidirectional, scale = 5.000000e-01 : f32}
+  %y = transformer.attention %x, %x, %x batch %batch {scale = 0.5 : f32} : tensor<?x2x8xf32>, tensor<?x2x8xf32>, tensor<?x2x8xf32> batch !transformer.ragged -> tensor<?x2x8xf32>
+  return %y : tensor<?x2x8xf32>
+}

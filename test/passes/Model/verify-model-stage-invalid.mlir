@@ -21,7 +21,7 @@ func.func @dense(%x: tensor<?x?x2x8xf32>, %p: tensor<?x?xi32>, %l: tensor<?xi32>
 
 // Causal attention without a cache computes every token again at each step.
 func.func @uncached(%x: tensor<?x2x8xf32>, %batch: !transformer.ragged) -> tensor<?x2x8xf32> {
-  // expected-error @below {{expected causal attention to read a cache (the remarks of ingot-insert-kv-cache say why not)}}
+  // expected-error @below {{expected attention to read a cache (the remarks of ingot-insert-kv-cache say why not)}}
   %y = transformer.attention %x, %x, %x batch %batch {causal, scale = 0.5 : f32} : tensor<?x2x8xf32>, tensor<?x2x8xf32>, tensor<?x2x8xf32> batch !transformer.ragged -> tensor<?x2x8xf32>
   return %y : tensor<?x2x8xf32>
 }

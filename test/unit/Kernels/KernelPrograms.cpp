@@ -82,6 +82,8 @@ static const KernelCase table[] = {
     {.family = "PagedAttention", .heads = 2, .cacheHeads = 1, .dim = 16, .window = 1, .tokens = {4}, .past = {30}},
     {.family = "PagedAttention", .heads = 2, .cacheHeads = 1, .dim = 16, .window = 21, .tokens = {18, 2}, .past = {20, 61}},
     {.family = "PagedAttention", .variant = "cap", .heads = 2, .cacheHeads = 1, .dim = 16, .tokens = {3, 18}, .past = {20, 0}},
+    {.family = "PagedAttention", .variant = "bidirectional", .heads = 4, .cacheHeads = 2, .dim = 16, .tokens = {3, 1, 20}, .past = {0, 0, 0}},
+    {.family = "PagedAttention", .variant = "bidirectional", .heads = 2, .cacheHeads = 1, .dim = 8, .cache = "f16", .tokens = {2, 262, 5}, .past = {9, 0, 256}},
     {.family = "Elementwise", .variant = "add", .columns = 1, .tokens = {1}},
     {.family = "Elementwise", .variant = "add", .columns = 45, .tokens = {3}},
     {.family = "Elementwise", .variant = "cap", .columns = 2091, .tokens = {2}},
@@ -329,7 +331,7 @@ static const char *const pagedAttention = R"(
   func.func @f(%q: !heads, %batch: !transformer.ragged, %cache: !cache) -> !heads {
     %layer = arith.constant 1 : index
     %y = transformer.compute "PagedAttention" (%i = %q : !heads, %b = %batch : !transformer.ragged, %c = %cache : !cache, %l = %layer : index) -> (!heads) {
-      %a = transformer.cached_attention %i, %c[%l], %b {scale = 0.25 : f32$cap$window} : !heads, !cache
+      %a = transformer.cached_attention %i, %c[%l], %b {scale = 0.25 : f32$cap$window$both} : !heads, !cache
       transformer.yield %a : !heads
     }
     return %y : !heads
@@ -465,6 +467,7 @@ std::string test::getProgram(const KernelCase &kernel) {
       {"dim", size(kernel.dim)},
       {"dims", has("partial") ? ", dims = " + number(kernel.dim / 2) + " : i64" : std::string()},
       {"cap", has("cap") ? ", soft_cap = 2.0 : f32" : ""},
+      {"both", has("bidirectional") ? ", bidirectional" : ""},
       {"cache", kernel.cache.str()},
       {"page", number(kernel.page)},
       {"layout", has("half") ? "half" : "interleaved"},
