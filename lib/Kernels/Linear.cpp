@@ -108,7 +108,7 @@ Emission emitLinear(const Request &request, OpBuilder &builder, OpBuilder &kerne
   transformer::ComputeOp compute = request.compute;
   transformer::LinearOp linear = region.linears.front();
   auto weight = linear.getWeight().getType();
-  ProductSchedule schedule = ProductSchedule::get(weight.getRows());
+  ProductSchedule schedule = getSchedule(compute, productShape(linear, region.linears.size()));
   bool isQuantized = bool(linear.getScales());
   std::optional<GpuProductSchedule> gpu;
   if (request.machine == Machine::Cuda)
@@ -123,9 +123,10 @@ Emission emitLinear(const Request &request, OpBuilder &builder, OpBuilder &kerne
   Type sums = transposedView(builder.getF32Type(), weight.getRows(), request.rows);
   views.push_back(sums); // the result, or the residual that becomes it
   MLIRContext *context = builder.getContext();
-  auto kernel = beginKernel(kernelBuilder, request, views,
-                            gpu ? getGpuGrid(context, weight, *gpu, request.rows)
-                                : schedule.getGrid(context, weight.getRows(), request.rows));
+  auto kernel =
+      beginKernel(kernelBuilder, request, views,
+                  gpu ? getGpuGrid(context, weight, *gpu, request.rows)
+                      : getProductGrid(schedule, context, weight.getRows(), request.rows));
   auto args = kernel.getViews();
   ProductInput input{args[0], isQuantized ? Value(args[1]) : Value(), weight.getColumns()};
   ValueRange weights = ValueRange(args).slice(isQuantized ? 2 : 1, region.linears.size());
@@ -162,7 +163,7 @@ Emission emitLinear(const Request &request, OpBuilder &builder, OpBuilder &kerne
   }
   bool masked = weight.getRows() % interleavedRows;
   emitProducts(b, input, weights,
-               schedule.getRange(b, weight.getRows(), request.rows, request.machine),
+               getProductRange(schedule, b, weight.getRows(), request.rows, request.machine),
                [&](Value row, Value token, MutableArrayRef<Value> sums) {
                  finish(row, token, sums, masked);
                });
@@ -170,9 +171,15 @@ Emission emitLinear(const Request &request, OpBuilder &builder, OpBuilder &kerne
   return describe(request, builder, kernel, region, /*isForGpu=*/false);
 }
 
+SmallVector<ProductShape> getProducts(const Request &request) {
+  LinearRegion region = regionOf(request);
+  return {productShape(region.linears.front(), region.linears.size())};
+}
+
 } // namespace
 
-const Family kernels::linearFamily = {"Linear", supportsLinear, emitLinear};
-const Family kernels::linearActivationFamily = {"LinearActivation", supportsActivation, emitLinear};
+const Family kernels::linearFamily = {"Linear", supportsLinear, emitLinear, getProducts};
+const Family kernels::linearActivationFamily = {"LinearActivation", supportsActivation, emitLinear,
+                                                getProducts};
 const Family kernels::linearGatedActivationFamily = {"LinearGatedActivation", supportsGated,
-                                                     emitLinear};
+                                                     emitLinear, getProducts};

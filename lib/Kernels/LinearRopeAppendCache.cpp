@@ -194,6 +194,16 @@ Unit chooseUnit(Region &region) {
   return {1, interleavedRows};
 }
 
+/// The product of a stack; a block's rows are the unit's.
+ProductShape shapeOf(const Stack &stack, Unit unit) {
+  ProductShape shape = productShape(stack.front());
+  shape.rows = stack.rows;
+  shape.spanGroups = unit.spanRows / interleavedRows;
+  shape.spans = unit.spans;
+  shape.mostTokens = scratchBytes / (4 * unit.getRows());
+  return shape;
+}
+
 /// Views of a kernel and the operands of its launch that they belong to.
 struct Arguments {
   SmallVector<Type> views;
@@ -212,7 +222,10 @@ public:
   Emitter(const Request &request, Region &region, OpBuilder &builder, OpBuilder &kernelBuilder)
       : request(request), compute(request.compute), region(region), unit(chooseUnit(region)),
         cache(region.getCache()), builder(builder), b(kernelBuilder, compute->getLoc()) {
-    blockTokens = std::min<int64_t>(64, scratchBytes / (4 * unit.getRows()));
+    for (const Stack &stack : region.stacks)
+      schedules.push_back(getSchedule(compute, shapeOf(stack, unit)));
+    blockTokens =
+        std::min(schedules.front().blockTokens, shapeOf(region.stacks[0], unit).mostTokens);
   }
 
   Emission emit() {
@@ -398,7 +411,8 @@ private:
                        firstToken,
                        lastToken,
                        blockTokens,
-                       request.machine == Machine::Cpu ? memoryBytes / products : 0};
+                       request.machine == Machine::Cpu ? memoryBytes / products : 0,
+                       schedules[number]};
     emitProducts(b, input, Value(args[views.weight]), range,
                  [&](Value row, Value token, MutableArrayRef<Value> sums) {
                    Value inScratch = b.add(b.sub(row, firstRow), scratchRow);
@@ -464,6 +478,7 @@ private:
   OpBuilder &builder; ///< where the launch will be
   TileBuilder b;      ///< inside of the kernel
   int64_t blockTokens;
+  SmallVector<ProductSchedule, 3> schedules; ///< of each stack
 
   Arguments arguments;
   SmallVector<StackViews, 3> stackViews;
@@ -502,6 +517,16 @@ std::optional<GpuProductSchedule> getGpuSchedule(const Request &request, Region 
   return schedule;
 }
 
+SmallVector<ProductShape> getProducts(const Request &request) {
+  Region region;
+  std::string reason;
+  SmallVector<ProductShape> shapes;
+  if (succeeded(readRegion(request, region, reason)))
+    for (const Stack &stack : region.stacks)
+      shapes.push_back(shapeOf(stack, chooseUnit(region)));
+  return shapes;
+}
+
 Emission emit(const Request &request, OpBuilder &builder, OpBuilder &kernelBuilder) {
   Region region;
   std::string reason;
@@ -516,4 +541,5 @@ Emission emit(const Request &request, OpBuilder &builder, OpBuilder &kernelBuild
 
 } // namespace
 
-const Family kernels::linearRopeAppendCacheFamily = {"LinearRopeAppendCache", supports, emit};
+const Family kernels::linearRopeAppendCacheFamily = {"LinearRopeAppendCache", supports, emit,
+                                                     getProducts};

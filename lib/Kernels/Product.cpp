@@ -364,19 +364,9 @@ void forTokens(TileBuilder &b, Value begin, Value end, int64_t most,
   b.forLoop(full, end, 1, [&](Value token) { emit(token, 1); });
 }
 
-/// Tokens of a tile where there are several.
-constexpr int64_t tileTokens = 4;
-
 /// Registers of integer sums of a tile. An activation read once for all of them leaves as many for
 /// codes, products and what is read.
 constexpr int64_t sumRegisters = 8;
-
-/// Row groups of floats that one token goes through at once: with a latency of 4 cycles and 16
-/// bytes a column and row group, enough to wait for memory instead.
-constexpr int64_t floatChains = 4;
-
-/// From so many tokens on, a panel is worth its writing.
-constexpr int64_t panelTokens = 8;
 
 /// Emits the tiles of a range: for one token, for a few, for many.
 class RangeEmitter {
@@ -426,11 +416,8 @@ private:
     }
   }
 
-  /// One token is bound by memory: one stream of integers of each weight at a time, and the sums of
-  /// activations beside it. Floats are one chain of multiply-adds for each row group, which wait
-  /// for themselves: several at a time.
   void emitSingle() {
-    together = product.isInteger() ? 1 : std::max<int64_t>(floatChains / weights.size(), 1);
+    together = range.schedule.singleGroups;
     b.forLoop(range.firstToken, range.lastToken, 1, [&](Value token) {
       forRows([&](Value row, int64_t groups) { emitTile(makeTiles(row, groups), token, 1); });
     });
@@ -443,13 +430,15 @@ private:
     if (hasMemory && product.needsSums())
       product.sums = emitSums(b, product, range);
     int64_t ofRowGroup = weights.size() * product.planes();
-    most = std::clamp<int64_t>(sumRegisters / ofRowGroup, 1, tileTokens);
+    most = range.schedule.countTileTokens(ofRowGroup);
     together = std::max<int64_t>(sumRegisters / (ofRowGroup * most), 1);
     int64_t panelBytes = together * weights.size() * interleavedRows * product.input.columns *
                          (product.isInteger() ? product.planes() + 1 : 4); // with scales
     if (sumBytes + panelBytes > range.memoryBytes)
       return emitDirect();
-    b.ifLess(count, b.index(panelTokens), [&] { emitDirect(); }, [&] { emitWithPanels(); });
+    b.ifLess(
+        count, b.index(range.schedule.panelTokens), [&] { emitDirect(); },
+        [&] { emitWithPanels(); });
   }
 
   void emitDirect() {
@@ -493,26 +482,31 @@ void kernels::emitProducts(TileBuilder &b, const ProductInput &input, ValueRange
 // Schedule
 //===----------------------------------------------------------------------------------------------===//
 
-ProductSchedule ProductSchedule::get(int64_t rows) {
-  // Large blocks share sums and start less often; an even number of at least 8 blocks can be dealt
-  // out to threads evenly.
-  int64_t groups = llvm::divideCeil(rows, interleavedRows);
-  for (int64_t rowGroups : {12, 10, 8, 6})
-    if (int64_t blocks = groups / rowGroups;
-        groups % rowGroups == 0 && blocks % 2 == 0 && blocks >= 8)
-      return {rowGroups};
-  return {4};
+ProductShape kernels::productShape(transformer::LinearOp linear, int64_t count) {
+  auto weight = linear.getWeight().getType();
+  return {weight.getFormat().str(), weight.getRows(), weight.getColumns(), count,
+          bool(linear.getScales())};
 }
 
-SmallVector<tile::ExtentAttr, 2> ProductSchedule::getGrid(MLIRContext *context, int64_t rows,
-                                                          tile::Count count) const {
-  int64_t groups = llvm::divideCeil(rows, interleavedRows);
-  return {tile::ExtentAttr::get(context, llvm::divideCeil(groups, rowGroups)),
-          tile::ExtentAttr::get(context, count, blockTokens)};
+ProductSchedule kernels::getSchedule(transformer::ComputeOp compute, const ProductShape &shape) {
+  ProductSchedule otherwise = ProductSchedule::getDefault(shape);
+  auto attribute = compute->getAttrOfType<DictionaryAttr>(scheduleName);
+  std::string reason;
+  return attribute ? ProductSchedule::read(attribute, otherwise, reason).value_or(otherwise)
+                   : otherwise;
 }
 
-ProductRange ProductSchedule::getRange(TileBuilder &b, int64_t rows, tile::Count count,
-                                       Machine machine) const {
+SmallVector<tile::ExtentAttr, 2> kernels::getProductGrid(const ProductSchedule &schedule,
+                                                         MLIRContext *context, int64_t rows,
+                                                         tile::Count count) {
+  int64_t groups = llvm::divideCeil(rows, interleavedRows);
+  return {tile::ExtentAttr::get(context, llvm::divideCeil(groups, schedule.rowGroups)),
+          tile::ExtentAttr::get(context, count, schedule.blockTokens)};
+}
+
+ProductRange kernels::getProductRange(const ProductSchedule &schedule, TileBuilder &b, int64_t rows,
+                                      tile::Count count, Machine machine) {
+  auto [rowGroups, blockTokens] = std::pair(schedule.rowGroups, schedule.blockTokens);
   int64_t groups = llvm::divideCeil(rows, interleavedRows);
   auto clamp = [&](Value end, Value limit) -> Value {
     return arith::MinUIOp::create(b.builder, b.loc, end, limit);
@@ -525,5 +519,6 @@ ProductRange ProductSchedule::getRange(TileBuilder &b, int64_t rows, tile::Count
           firstToken,
           clamp(b.add(firstToken, blockTokens), b.count(count)),
           blockTokens,
-          machine == Machine::Cpu ? memoryBytes : 0};
+          machine == Machine::Cpu ? memoryBytes : 0,
+          schedule};
 }

@@ -22,6 +22,7 @@
 #define INGOT_LIB_KERNELS_PRODUCT_H
 
 #include "Common.h"
+#include "ingot/Kernels/Schedule.h"
 
 namespace ingot::kernels {
 
@@ -44,6 +45,7 @@ struct ProductRange {
   mlir::Value firstToken, lastToken;
   int64_t mostTokens;  ///< in the range
   int64_t memoryBytes; ///< of the block's memory that sums and panels may take; 0: there is none
+  ProductSchedule schedule;
 };
 
 /// Memory of a block for sums and panels: panels are to stay in the second-level cache.
@@ -54,23 +56,24 @@ void emitProducts(TileBuilder &b, const ProductInput &input, mlir::ValueRange we
                   const ProductRange &range, ProductEpilogue epilogue);
 
 /// How a launch is cut into blocks: along x row groups, along y tokens.
-struct ProductSchedule {
-  int64_t rowGroups;        ///< of a block, for each weight
-  int64_t blockTokens = 64; ///< of a block
+llvm::SmallVector<tile::ExtentAttr, 2> getProductGrid(const ProductSchedule &schedule,
+                                                      mlir::MLIRContext *context, int64_t rows,
+                                                      tile::Count count);
+/// What the block at its place in the grid does.
+ProductRange getProductRange(const ProductSchedule &schedule, TileBuilder &b, int64_t rows,
+                             tile::Count count, Machine machine);
 
-  /// For weights of so many rows.
-  static ProductSchedule get(int64_t rows);
-  llvm::SmallVector<tile::ExtentAttr, 2> getGrid(mlir::MLIRContext *context, int64_t rows,
-                                                 tile::Count count) const;
-  /// What the block at its place in the grid does.
-  ProductRange getRange(TileBuilder &b, int64_t rows, tile::Count count, Machine machine) const;
-};
+/// The schedule that the region's attribute asks for, which is legal; else the default.
+ProductSchedule getSchedule(transformer::ComputeOp compute, const ProductShape &shape);
 
 /// Whether `linear` is a product that the loop does; if not, why.
 llvm::LogicalResult canMultiply(transformer::LinearOp linear, std::string &reason);
 
 /// Views of a product's activations: one, or two with scales.
 llvm::SmallVector<mlir::Type> productViews(transformer::LinearOp linear, tile::Count rows);
+
+/// What the schedule of a product, and its time, depend on; `count` weights side by side.
+ProductShape productShape(transformer::LinearOp linear, int64_t count = 1);
 
 /// Bytes and operations of a product for one row of activations.
 Cost productCost(transformer::LinearOp linear);

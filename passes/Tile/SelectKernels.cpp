@@ -25,6 +25,8 @@ std::string keyOf(transformer::ComputeOp compute, tile::Count rows) {
   std::string text;
   llvm::raw_string_ostream os(text);
   os << compute.getKernel() << ' ' << tile::stringifyCount(rows) << ' ';
+  if (Attribute schedule = compute->getAttr(kernels::scheduleName))
+    os << schedule << ' ';
   llvm::interleaveComma(compute.getBody().getArgumentTypes(), os);
   OpPrintingFlags flags;
   flags.useLocalScope();
@@ -116,9 +118,13 @@ private:
       return compute.emitOpError("has no kernel: family ")
              << family->name << " does not support it: " << reason;
 
+    if (failed(checkSchedule(compute)))
+      return failure();
     OpBuilder builder(compute);
     auto kernelBuilder = OpBuilder::atBlockEnd(getOperation().getBody());
     kernels::Emission emission = family->emit(request, builder, kernelBuilder);
+    if (machine == kernels::Machine::Cpu && family->products)
+      recordSchedule(emission.kernel, compute, family->products(request));
     std::string key = keyOf(compute, request.rows);
     ValueRange results = launch(emission, compute, key, request.rows, builder);
     if (emission.finish) {
@@ -133,6 +139,32 @@ private:
     compute.replaceAllUsesWith(results);
     compute.erase();
     return success();
+  }
+
+  LogicalResult checkSchedule(transformer::ComputeOp compute) {
+    Attribute attribute = compute->getAttr(kernels::scheduleName);
+    if (!attribute)
+      return success();
+    std::string reason = "expected a schedule to be a dictionary";
+    auto dictionary = dyn_cast<DictionaryAttr>(attribute);
+    if (dictionary && succeeded(kernels::ProductSchedule::read(dictionary, {}, reason)))
+      return success();
+    return compute.emitOpError(reason);
+  }
+
+  /// What the kernel's time depends on, for the cost model.
+  void recordSchedule(tile::KernelOp kernel, transformer::ComputeOp compute,
+                      ArrayRef<kernels::ProductShape> products) {
+    Builder builder(&getContext());
+    SmallVector<Attribute> texts;
+    for (const kernels::ProductShape &shape : products)
+      texts.push_back(builder.getStringAttr(shape.toText()));
+    kernel->setDiscardableAttr(kernels::productsName, builder.getArrayAttr(texts));
+    auto otherwise = kernels::ProductSchedule::getDefault(products.front());
+    std::string reason;
+    if (auto attribute = compute->getAttrOfType<DictionaryAttr>(kernels::scheduleName))
+      otherwise = kernels::ProductSchedule::read(attribute, otherwise, reason).value_or(otherwise);
+    kernel->setDiscardableAttr(kernels::scheduleName, otherwise.toAttribute(&getContext()));
   }
 
   ValueRange launch(kernels::Emission &emission, transformer::ComputeOp compute, std::string key,

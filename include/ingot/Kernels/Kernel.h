@@ -12,6 +12,7 @@
 
 #include "dialects/Tile/Tile.h"
 #include "dialects/Transformer/Transformer.h"
+#include "ingot/Kernels/Schedule.h"
 #include <functional>
 
 namespace ingot::kernels {
@@ -65,6 +66,9 @@ struct Family {
   llvm::LogicalResult (*supports)(const Request &request, std::string &reason);
   Emission (*emit)(const Request &request, mlir::OpBuilder &builder,
                    mlir::OpBuilder &kernelBuilder);
+  /// The products with weights that the region's kernel computes, which schedules cut; null where
+  /// there are none. Only called for regions that are supported.
+  llvm::SmallVector<ProductShape> (*products)(const Request &request) = nullptr;
 };
 
 /// All families.

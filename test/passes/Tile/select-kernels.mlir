@@ -25,6 +25,22 @@ func.func @share(%x: tensor<?x64xf32>, %a: !w, %b: !w) -> (tensor<?x64xf32>, ten
   return %y, %z : tensor<?x64xf32>, tensor<?x64xf32>
 }
 
+// The schedule of a region cuts its kernel into blocks; regions of other schedules have kernels of their own.
+// CHECK-LABEL: func.func @schedules
+func.func @schedules(%x: tensor<?x64xf32>, %a: !w) -> (tensor<?x64xf32>, tensor<?x64xf32>) {
+  // CHECK: tile.launch @[[TWO:Linear_64x64_q4_1_[0-9]+]](
+  %y = transformer.compute "Linear" (%i = %x : tensor<?x64xf32>, %w = %a : !w) -> (tensor<?x64xf32>) {
+    %r = transformer.linear %i, %w : tensor<?x64xf32>, !w -> tensor<?x64xf32>
+    transformer.yield %r : tensor<?x64xf32>
+  } {tile.schedule = {row_groups = 2, block_tokens = 32}}
+  // CHECK: tile.launch @[[THREE:Linear_64x64_q4_1_[0-9]+]](
+  %z = transformer.compute "Linear" (%i = %x : tensor<?x64xf32>, %w = %a : !w) -> (tensor<?x64xf32>) {
+    %r = transformer.linear %i, %w : tensor<?x64xf32>, !w -> tensor<?x64xf32>
+    transformer.yield %r : tensor<?x64xf32>
+  } {tile.schedule = {row_groups = 3}}
+  return %y, %z : tensor<?x64xf32>, tensor<?x64xf32>
+}
+
 // A residual is added in place: the launch takes over its memory.
 // CHECK-LABEL: func.func @residual
 func.func @residual(%q: tensor<?x64xi8>, %s: tensor<?x2xf32>, %r: tensor<?x64xf32>, %w: !w) -> tensor<?x64xf32> {
@@ -116,3 +132,6 @@ func.func @embed(%ids: tensor<?xi32>, %t: !transformer.weight<[100, 64], q8_0>) 
   }
   return %y : tensor<?x64xf32>
 }
+
+// CHECK: tile.kernel @[[TWO]]({{.*}} grid [4, tokens ceildiv 32]
+// CHECK: tile.kernel @[[THREE]]({{.*}} grid [3, tokens ceildiv 64]

@@ -83,7 +83,7 @@ static const KernelCase table[] = {
     {.family = "PagedAttention", .heads = 2, .cacheHeads = 1, .dim = 16, .window = 21, .tokens = {18, 2}, .past = {20, 61}},
     {.family = "PagedAttention", .variant = "cap", .heads = 2, .cacheHeads = 1, .dim = 16, .tokens = {3, 18}, .past = {20, 0}},
     {.family = "PagedAttention", .variant = "bidirectional", .heads = 4, .cacheHeads = 2, .dim = 16, .tokens = {3, 1, 20}, .past = {0, 0, 0}},
-    {.family = "PagedAttention", .variant = "bidirectional", .heads = 2, .cacheHeads = 1, .dim = 8, .cache = "f16", .tokens = {2, 262, 5}, .past = {9, 0, 256}},
+    {.family = "PagedAttention", .variant = "bidirectional", .heads = 2, .cacheHeads = 1, .dim = 8, .cache = "f16", .tokens = {2, 62, 5}, .past = {9, 0, 70}},
     {.family = "Elementwise", .variant = "add", .columns = 1, .tokens = {1}},
     {.family = "Elementwise", .variant = "add", .columns = 45, .tokens = {3}},
     {.family = "Elementwise", .variant = "cap", .columns = 2091, .tokens = {2}},

@@ -5,6 +5,7 @@
 // the code that the CPU's lowering makes of it; all bytes of both must be the same. The result is
 // held against the transformer reference, within a tolerance that follows from types and lengths.
 // Then single tokens are computed alone: they must have the bits that they had beside the others.
+// Products are computed under other schedules too, which must not change a bit either.
 //
 //===----------------------------------------------------------------------------------------------===//
 
@@ -12,6 +13,7 @@
 #include "KernelStep.h"
 #include "ingot/Compiler/Register.h"
 #include "ingot/Kernels/Kernel.h"
+#include "ingot/Kernels/Schedule.h"
 #include "ingot/Reference/Interpreter.h"
 #include "ingot/Reference/TileInterpreter.h"
 #include "ingot/Support/Codec.h"
@@ -128,8 +130,11 @@ public:
   }
 
   void run();
+  /// The bytes of the default schedule are those of others.
+  void runSchedules(ArrayRef<kernels::ProductSchedule> schedules);
 
 private:
+  void prepare();
   void addWeights();
   void drawInputs(func::FuncOp function);
   void selectKernels();
@@ -383,7 +388,7 @@ void Check::compareWithReference(KernelStep &step, ArrayRef<Datum> expected) {
   }
 }
 
-void Check::run() {
+void Check::prepare() {
   std::string program = getProgram(kernel);
   ASSERT_NE(program, "") << "family '" << kernel.family.str() << "' has no text in getProgram";
   module = parseSourceString<ModuleOp>(program, context.get());
@@ -391,8 +396,28 @@ void Check::run() {
   addWeights();
   drawInputs(*module->getOps<func::FuncOp>().begin());
   selectKernels();
+}
+
+void Check::run() {
+  prepare();
   if (!::testing::Test::HasFatalFailure())
     executeAndCompare();
+}
+
+void Check::runSchedules(ArrayRef<kernels::ProductSchedule> schedules) {
+  ASSERT_NO_FATAL_FAILURE(prepare());
+  KernelStep byDefault = makeStep(inputs, counts);
+  OwningOpRef<ModuleOp> kernels = copyKernels();
+  ASSERT_NO_FATAL_FAILURE(execute(CompiledKernels(*kernels), byDefault));
+  for (const kernels::ProductSchedule &schedule : schedules) {
+    SCOPED_TRACE(schedule.toText());
+    module->walk([&](transformer::ComputeOp compute) {
+      compute->setAttr(kernels::scheduleName, schedule.toAttribute(context.get()));
+    });
+    ASSERT_NO_FATAL_FAILURE(selectKernels());
+    kernels = copyKernels();
+    compareCompiled(CompiledKernels(*kernels), byDefault);
+  }
 }
 
 class Kernels : public testing::TestWithParam<llvm::StringRef> {};
@@ -406,6 +431,27 @@ TEST_P(Kernels, AreInterpretedCompiledAndRight) {
     if (HasFatalFailure())
       return;
   }
+}
+
+// Blocks and tiles of any size, with and without panels, give the bits of the default; the numbers
+// of the schedules do not divide those of the cases.
+TEST(Schedules, ChangeNoBit) {
+  const kernels::ProductSchedule schedules[] = {{1, 8, 8, 2, 2}, {24, 1024, 2, 6, 4}};
+  size_t number = 0;
+  for (const KernelCase &kernel : getKernelCases()) {
+    // More tokens than a tile has, in one case of each family and format.
+    bool isChosen = kernel.family == "Linear" ? kernel.rows == 20 || kernel.rows == 41
+                    : kernel.family == "LinearGatedActivation"
+                        ? kernel.rows == 24 || kernel.rows == 64
+                        : kernel.family == "LinearRopeAppendCache" && kernel.dim == 64;
+    if (!isChosen || !llvm::is_contained({"q4_1", "q8_0", "f16"}, kernel.format))
+      continue;
+    SCOPED_TRACE(kernel.describe());
+    Check(kernel, kernels::Machine::Cpu).runSchedules(schedules[number++ % 2]);
+    if (HasFatalFailure())
+      return;
+  }
+  EXPECT_GE(number, 8u);
 }
 
 // The programs for GPUs, by the interpreter.
