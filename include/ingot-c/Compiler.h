@@ -52,7 +52,7 @@ typedef struct {
   void *user;                     /**< handed to the callbacks, which run in the calling thread */
   const char
       *weights; /**< "random:SEED": made up, to measure an architecture; NULL: the source's */
-  const char *weightFormat; /**< of made-up matrices; NULL: what the configuration says */
+  const char *weightFormat; /**< of products' weights that are floats; NULL: as they are stored */
   const char *adapter; /**< a folder with a low-rank adapter (PEFT) for a folder's weights; NULL */
 } IngotCompilerOptions;
 

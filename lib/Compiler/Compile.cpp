@@ -15,6 +15,7 @@
 #include "ingot/Artifact/WeightPacker.h"
 #include "ingot/Compiler/Register.h"
 #include "ingot/Import/Import.h"
+#include "ingot/Support/EncodedWeightStore.h"
 #include "ingot/Target/Cpu.h"
 #include "ingot/Target/Nvptx.h"
 #include "mlir/IR/AsmState.h"
@@ -242,8 +243,8 @@ private:
         return makeError("expected --weights to be random:SEED with a number, got '" +
                          options.weights + "'");
       wish.randomSeed = seed;
-    } else if (!options.weightFormat.empty()) {
-      return makeError("--weight-format is of made-up weights: add --weights random:SEED");
+    } else {
+      pipeline.weightFormat = options.weightFormat;
     }
     auto imported = import::importModel(options.source, &context, wish);
     if (failed(imported))
@@ -292,6 +293,21 @@ private:
     buildStagePipeline(stage, pipeline, manager);
     if (failed(manager.run(*model.module)))
       return diagnostics.take("the stage " + getStageName(stage) + " failed");
+    return stage == Stage::Compress ? encodeWeights() : llvm::Error::success();
+  }
+
+  /// Lets the store give every weight in the format that the program has for it now.
+  llvm::Error encodeWeights() {
+    auto encoded = std::make_shared<EncodedWeightStore>(model.weights);
+    for (auto weight : model.module->getOps<transformer::WeightOp>()) {
+      auto *info = weight.getSource() ? model.weights->find(*weight.getSource()) : nullptr;
+      auto type = cast<transformer::WeightType>(weight.getType());
+      if (info && info->format->name != type.getFormat())
+        if (llvm::Error error =
+                encoded->encode(*weight.getSource(), *NumericFormat::lookup(type.getFormat())))
+          return error;
+    }
+    model.weights = std::move(encoded);
     return llvm::Error::success();
   }
 

@@ -50,6 +50,7 @@ static void buildModelStage(const PipelineOptions &options, OpPassManager &passe
 }
 
 static void buildCompressStage(const PipelineOptions &options, OpPassManager &passes) {
+  passes.addPass(compress::createQuantizeWeights({options.weightFormat}));
   compress::QuantizeActivationsOptions quantize;
   quantize.activations = options.activations;
   if (options.target == TargetKind::Cuda && options.activations == compress::Activations::Auto)
@@ -131,6 +132,8 @@ struct StageFlags : PassPipelineOptions<StageFlags> {
                                   llvm::cl::init(defaults.cacheFormat)};
   Option<int64_t> pageTokens{*this, "page-tokens", llvm::cl::desc("Tokens of a page of the cache"),
                              llvm::cl::init(defaults.pageTokens)};
+  Option<std::string> weightFormat{*this, "weight-format",
+                                   llvm::cl::desc("Format of products' weights; empty: as stored")};
   Option<compress::Activations> activations{
       *this, "activations",
       llvm::cl::desc("Numbers in which products with integer weights are computed"),
@@ -159,10 +162,18 @@ struct StageFlags : PassPipelineOptions<StageFlags> {
                        clEnumValN(TargetKind::Cuda, "cuda", "NVIDIA GPUs"))};
 
   PipelineOptions get() const {
-    return {
-        cacheFormat, pageTokens, activations,  {floatActivations.begin(), floatActivations.end()},
-        devices,     maxContext, maxSequences, maxTokens,
-        maxOutputs,  pages,      target};
+    return {cacheFormat,
+            pageTokens,
+            weightFormat,
+            activations,
+            {floatActivations.begin(), floatActivations.end()},
+            devices,
+            maxContext,
+            maxSequences,
+            maxTokens,
+            maxOutputs,
+            pages,
+            target};
   }
 };
 

@@ -10,6 +10,29 @@
 
 include "mlir/Pass/PassBase.td"
 
+def QuantizeWeights : Pass<"ingot-quantize-weights", "::mlir::ModuleOp"> {
+  let summary = "Store the weights of products in another numeric format";
+  let description = [{
+    The weight of every `transformer.linear` that is stored in floats gets `format`: a type here, which whoever reads its
+    bytes rounds them to, each block by itself to the nearest code. An embedding that shares the weight reads the same
+    numbers. This is the plain rounding that others improve on; it needs no data.
+
+    ```mlir
+    transformer.weight @w : !transformer.weight<[96, 64], bf16> source "w"
+    // becomes with format=q8_0
+    transformer.weight @w : !transformer.weight<[96, 64], q8_0> source "w"
+    ```
+
+    Does nothing without a format. Weights of integers, whose columns are no multiple of the format's blocks, that are
+    written inline or made of others stay as they are, with a remark that says so. Linear in the size of the module.
+  }];
+  let options = [
+    Option<"format", "format", "std::string", /*default=*/"\"\"", "Numeric format; empty: as they are stored">,
+  ];
+  let dependentDialects = ["::ingot::transformer::TransformerDialect"];
+  let statistics = [Statistic<"numWeights", "weights", "Weights that got another format">];
+}
+
 def QuantizeActivations : Pass<"ingot-quantize-activations", "::mlir::ModuleOp"> {
   let summary = "Multiply integer weights with 8-bit activations";
   let description = [{

@@ -202,7 +202,7 @@ void ingot::driver::addCompileSettings(CLI::App &app, CompileSettings &settings)
                  "random:SEED makes weights up, to measure an architecture without its own")
       ->group(group);
   app.add_option("--weight-format", settings.weightFormat,
-                 "format of made-up weights (default: what config.json says)")
+                 "format to which float weights of products are rounded (default: as stored)")
       ->group(group);
   app.add_option("--lora", settings.adapter,
                  "folder of a low-rank adapter (PEFT), added to a folder's weights")

@@ -33,7 +33,7 @@ struct CompileOptions {
   uint64_t maxStepTokens = 256;
   std::string kvFormat = "f16", activations = "auto";
   std::string weights;      ///< "random:SEED": made up; empty: the source's
-  std::string weightFormat; ///< of made-up matrices; empty: the configuration's type
+  std::string weightFormat; ///< of products' weights; empty: as they are stored
   std::string adapter;      ///< a folder with a low-rank adapter; empty: none
   Stage stopAfter = Stage::Artifact;
   unsigned threads = 0; ///< 0: the cores that this process may use

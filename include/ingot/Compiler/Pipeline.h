@@ -39,6 +39,7 @@ enum class TargetKind { Cpu, Cuda };
 struct PipelineOptions {
   std::string cacheFormat = "f16"; ///< numbers of the cache: f16 or f32
   int64_t pageTokens = 16;         ///< tokens of a page of the cache
+  std::string weightFormat = {};   ///< of products' weights that are floats; empty: as stored
   compress::Activations activations = compress::Activations::Auto;
   std::vector<std::string> floatActivations; ///< weights (patterns) whose activations stay float32
   int64_t devices = 1;
