@@ -28,7 +28,8 @@ void Decoder::read(Parameters &parameters, ModelBuilder &model, const Defaults &
   context = parameters.size("context_length");
   vocabulary = parameters.size("vocab_size", model.rowsOf("token_embd.weight"));
   epsilon = parameters.positive(hasLayerNorm ? "attention.layer_norm_epsilon"
-                                             : "attention.layer_norm_rms_epsilon");
+                                             : "attention.layer_norm_rms_epsilon",
+                                defaults.epsilon);
   if (hasRope)
     rope = parameters.rope(headDim, ropeDefaults);
   if (rope.context)

@@ -43,8 +43,9 @@ struct Decoder {
   /// What a folder means that does not say it.
   struct Defaults {
     bool isTied = false;
-    int64_t headDim = 0;  ///< 0: width / heads
-    int64_t widening = 0; ///< feed-forward width over width; 0: it must say so
+    int64_t headDim = 0;                ///< 0: width / heads
+    int64_t widening = 0;               ///< feed-forward width over width; 0: it must say so
+    std::optional<double> epsilon = {}; ///< of norms; without it the checkpoint must say so
   };
   /// Reads the sizes and what most decoders have.
   void read(Parameters &parameters, ModelBuilder &model, const Defaults &defaults);

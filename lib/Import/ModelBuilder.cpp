@@ -210,20 +210,26 @@ Value ModelBuilder::embedTokens(StringRef role, int64_t vocabulary, int64_t widt
 }
 
 Value ModelBuilder::embedPositions(StringRef role, int64_t positions, int64_t width,
-                                   StringRef added, int64_t addedRows) {
-  std::string tensor = names.get(role);
-  if (!added.empty()) {
-    std::string other = names.get(added);
-    if (!checkTensor(tensor, {positions, width}) || !checkTensor(other, {addedRows, width}))
+                                   const PositionTable &table) {
+  std::string tensor = names.get(role), sum = tensor;
+  WeightView rows{.base = tensor, .rows = {.first = table.first, .count = positions}};
+  if (!checkTensor(tensor, {table.first + positions, width}))
+    return embed(main.getArgument(1), tensor, positions, width);
+  if (!table.added.empty()) {
+    rows.added = names.get(table.added);
+    sum += "+" + rows.added;
+    if (!checkTensor(rows.added, {table.addedRows, width}))
       return embed(main.getArgument(1), tensor, positions, width);
-    used.insert(tensor);
-    used.insert(other);
-    std::string sum = tensor + "+" + other;
-    if (auto error = view->add(sum, {.base = tensor, .added = other}))
-      this->error(std::move(error));
-    tensor = std::move(sum);
+    used.insert(rows.added);
   }
-  return embed(main.getArgument(1), tensor, positions, width);
+  if (table.first)
+    sum += "'";
+  if (sum != tensor) {
+    used.insert(tensor);
+    if (auto error = view->add(sum, std::move(rows)))
+      this->error(std::move(error));
+  }
+  return embed(main.getArgument(1), sum, positions, width);
 }
 
 Value ModelBuilder::writeEntry(Value x, const LayerWeights &weights, LayerBody body) {

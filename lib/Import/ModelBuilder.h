@@ -28,6 +28,13 @@ struct RandomWeights {
   const NumericFormat *format; ///< of matrices; vectors are f32
 };
 
+/// What the embedding of a position is made of, beside its row.
+struct PositionTable {
+  int64_t first = 0;          ///< the row of position 0
+  llvm::StringRef added = {}; ///< role of a matrix [addedRows, C] whose first row is added to all
+  int64_t addedRows = 0;
+};
+
 class ModelBuilder {
 public:
   using Value = mlir::Value;
@@ -96,9 +103,9 @@ public:
 
   /// The entry from its start: embedding of the tokens with `role` [V, C].
   Value embedTokens(llvm::StringRef role, int64_t vocabulary, int64_t width);
-  /// Embedding of the positions with `role` [P, C]; the first row of `added` [A, C] is added.
+  /// Embedding of the positions with `role` [first + P, C].
   Value embedPositions(llvm::StringRef role, int64_t positions, int64_t width,
-                       llvm::StringRef added = "", int64_t addedRows = 0);
+                       const PositionTable &table = {});
   /// Ops of the entry itself, between embedding and layers.
   Value writeEntry(Value x, const LayerWeights &weights, LayerBody body);
   /// A call of the layer function with these weights, written by `body` if it is the first of its

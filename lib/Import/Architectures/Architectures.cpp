@@ -9,7 +9,8 @@
 using namespace ingot;
 using namespace ingot::import;
 
-static constexpr const Architecture *table[] = {
-    &bert, &gemma2, &gemma3, &gpt2, &gptNeoX, &llama, &mistral, &olmo2, &phi3, &qwen2, &qwen3};
+static constexpr const Architecture *table[] = {&bert,    &distilBert, &gemma2,  &gemma3,    &gpt2,
+                                                &gptNeoX, &llama,      &mistral, &olmo2,     &phi3,
+                                                &qwen2,   &qwen3,      &roberta, &xlmRoberta};
 
 llvm::ArrayRef<const Architecture *> ingot::import::architectures() { return table; }

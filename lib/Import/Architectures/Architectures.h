@@ -30,8 +30,19 @@ struct Architecture {
 /// All families.
 llvm::ArrayRef<const Architecture *> architectures();
 
-extern const Architecture bert, gemma2, gemma3, gpt2, gptNeoX, llama, mistral, olmo2, phi3, qwen2,
-    qwen3;
+extern const Architecture bert, distilBert, gemma2, gemma3, gpt2, gptNeoX, llama, mistral, olmo2,
+    phi3, qwen2, qwen3, roberta, xlmRoberta;
+
+/// Where the encoders of BERT's kind differ.
+struct EncoderKind {
+  int64_t firstPosition = 0; ///< row of position 0 in the table of positions
+  int64_t kinds = 0;         ///< of text, each with an embedding; 0: there is no such table
+  std::optional<double> epsilon = {}; ///< of norms, where the configuration does not say it
+  bool hasPositionKind = true;        ///< the configuration says how positions are embedded
+};
+/// Post-norm encoder: norms after the embeddings, after attention and after the feed-forward. Every
+/// token sees all others; the result is the last hidden state, without heads for tasks.
+void importEncoder(Parameters &parameters, ModelBuilder &model, const EncoderKind &kind);
 
 /// The layer of llama and its relatives: norm, attention, addition, norm, feed-forward, addition.
 void addPreNormWeights(const Decoder &decoder, ModelBuilder::LayerWeights &weights);

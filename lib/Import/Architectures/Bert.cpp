@@ -13,29 +13,38 @@ using namespace ingot;
 using namespace ingot::import;
 using mlir::Value;
 
-static void importBert(Parameters &parameters, ModelBuilder &model) {
+void import::importEncoder(Parameters &parameters, ModelBuilder &model, const EncoderKind &kind) {
   Decoder encoder;
   encoder.hasLayerNorm = true;
   encoder.hasRope = false;
-  encoder.read(parameters, model, {.isTied = true});
+  encoder.read(parameters, model, {.isTied = true, .epsilon = kind.epsilon});
   encoder.activation = parameters.activation("gelu");
   encoder.attention.isCausal = false;
   encoder.hasProjectionBias = encoder.hasOutputBias = true;
-  int64_t kinds = parameters.size("token_type_count", 2), width = encoder.width;
-  std::string positions = parameters.text("position_embedding", "absolute");
+  encoder.context -= kind.firstPosition;
+  int64_t width = encoder.width;
+  std::string positions = kind.hasPositionKind ? parameters.text("position_embedding", "absolute")
+                                               : std::string("absolute");
   if (positions != "absolute")
     model.error() << parameters.describe("position_embedding") << " is '" << positions
                   << "', expected absolute";
+  if (encoder.context < 1)
+    model.error() << parameters.describe("context_length") << " leaves no position after the first "
+                  << kind.firstPosition;
   parameters.refuseUnlessZero("is_decoder", "a decoder of this family");
   // Heads for tasks, of which the last hidden state needs none.
-  for (llvm::StringRef head : {"pooler.dense.weight", "pooler.dense.bias", "position_ids"})
+  for (llvm::StringRef head :
+       {"pooler.dense.weight", "pooler.dense.bias", "position_ids", "lm_head.bias",
+        "lm_head.decoder.weight", "lm_head.decoder.bias", "lm_head.dense.weight",
+        "lm_head.dense.bias", "lm_head.layer_norm.weight", "lm_head.layer_norm.bias"})
     model.ignoreTensors(head);
   if (model.hasFailed())
     return;
   encoder.writeParameters(model);
   Value x = model.embedTokens("token_embd.weight", encoder.vocabulary, width);
+  llvm::StringRef kinds = kind.kinds ? "token_types.weight" : "";
   Value places = model.embedPositions("position_embd.weight", encoder.context, width,
-                                      "token_types.weight", kinds);
+                                      {kind.firstPosition, kinds, kind.kinds});
   ModelBuilder::LayerWeights embeddingWeights(model, "");
   encoder.addNorm(embeddingWeights, "token_embd_norm");
   x = model.writeEntry(x, embeddingWeights, [&](DenseBuilder &entry, Value embedded) {
@@ -57,6 +66,10 @@ static void importBert(Parameters &parameters, ModelBuilder &model) {
     });
   }
   model.returnRows(x);
+}
+
+static void importBert(Parameters &parameters, ModelBuilder &model) {
+  importEncoder(parameters, model, {.kinds = parameters.size("token_type_count", 2)});
 }
 
 static constexpr NameOf tensorNames[] = {

@@ -93,8 +93,9 @@ TEST(HuggingFace, RefusesWhatTheFamilyDoesNotDo) {
             "model_type 'gpt2' does not do here");
   EXPECT_EQ(
       Configuration("hf-llama").set("model_type", "lama").import(),
-      "model_type 'lama' is not supported; known are bert, gemma2, gemma3_text, gpt2, gpt_neox, "
-      "llama, mistral, olmo2, phi3, qwen2, qwen3; the nearest is llama");
+      "model_type 'lama' is not supported; known are bert, distilbert, gemma2, gemma3_text, gpt2, "
+      "gpt_neox, llama, mistral, olmo2, phi3, qwen2, qwen3, roberta, xlm-roberta; the nearest "
+      "is llama");
   EXPECT_EQ(Configuration("hf-llama").erase("model_type").import(),
             "entry 'model_type' of config.json is missing");
 }

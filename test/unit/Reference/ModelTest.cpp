@@ -100,7 +100,8 @@ INSTANTIATE_TEST_SUITE_P(HuggingFace, ModelTest,
                          testing::Values("hf-llama", "hf-llama3", "hf-llama-linear",
                                          "hf-llama-yarn", "hf-llama-dynamic", "hf-mistral",
                                          "hf-qwen2", "hf-qwen3", "hf-gemma2", "hf-gemma3",
-                                         "hf-olmo2", "hf-phi3", "hf-gpt2", "hf-neox", "hf-bert"));
+                                         "hf-olmo2", "hf-phi3", "hf-gpt2", "hf-neox", "hf-bert",
+                                         "hf-roberta", "hf-distilbert"));
 
 /// Takes one feature out of the program.
 static void removeFeature(mlir::Operation *op, llvm::StringRef feature) {
@@ -194,6 +195,9 @@ INSTANTIATE_TEST_SUITE_P(
         Mutation{"hf-neox", "use_parallel_residual", "false"},
         Mutation{"hf-bert", "hidden_act", R"("relu")"},
         Mutation{"hf-bert", "layer_norm_eps", "0.1"},
+        Mutation{"hf-roberta", "hidden_act", R"("relu")"},
+        Mutation{"hf-roberta", "pad_token_id", "0"},
+        Mutation{"hf-distilbert", "activation", R"("relu")"},
         Mutation{"hf-neox", "hidden_act", R"("relu")"},
         Mutation{"hf-neox", "rope_parameters",
                  R"({"rope_theta": 10000, "partial_rotary_factor": 0.25})"}));
