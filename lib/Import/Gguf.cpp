@@ -189,6 +189,8 @@ llvm::ArrayRef<uint8_t> GgufFile::getMapped(llvm::StringRef name) const {
 
 llvm::Error GgufFile::read(llvm::StringRef name, const WeightInfo &info, int64_t first,
                            int64_t count, llvm::MutableArrayRef<uint8_t> rows) const {
+  if (reads.add(rows.size()))
+    releasePages(*buffer);
   llvm::copy(getMapped(name).slice(first * info.rowBytes, rows.size()), rows.begin());
   return llvm::Error::success();
 }

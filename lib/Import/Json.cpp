@@ -4,6 +4,8 @@
 #include "llvm/ADT/StringExtras.h"
 #include "llvm/Support/ConvertUTF.h"
 #include "llvm/Support/FileSystem.h"
+#include "llvm/Support/Process.h"
+#include <sys/mman.h>
 
 using namespace ingot;
 using llvm::createStringError;
@@ -24,6 +26,16 @@ llvm::Expected<std::unique_ptr<llvm::MemoryBuffer>> ingot::openFile(StringRef pa
   if (!buffer)
     return createStringError(path + ": " + buffer.getError().message());
   return std::move(*buffer);
+}
+
+void ingot::releasePages(const llvm::MemoryBuffer &buffer) {
+  if (buffer.getBufferKind() != llvm::MemoryBuffer::MemoryBuffer_MMap)
+    return; // would lose what is there
+  // LLVM's dontNeedIfMmap is posix_madvise, which does nothing in glibc.
+  auto begin = reinterpret_cast<uintptr_t>(buffer.getBufferStart());
+  uintptr_t aligned = begin & -uintptr_t(llvm::sys::Process::getPageSizeEstimate());
+  madvise(reinterpret_cast<void *>(aligned), begin - aligned + buffer.getBufferSize(),
+          MADV_DONTNEED);
 }
 
 /// How deep arrays and objects nest, whatever else is wrong with the text.

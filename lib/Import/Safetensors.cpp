@@ -311,6 +311,9 @@ static std::array<uint16_t, 256> widenAll(const llvm::fltSemantics &semantics) {
 llvm::Error SafetensorsFile::read(StringRef name, const WeightInfo &info, int64_t first,
                                   int64_t count, llvm::MutableArrayRef<uint8_t> rows) const {
   const SafetensorsTensor &tensor = *findTensor(name);
+  if (reads.add(rows.size()))
+    for (const auto &buffer : buffers)
+      releasePages(*buffer);
   if (!isWidened(tensor)) {
     llvm::copy(tensor.bytes.slice(first * info.rowBytes, rows.size()), rows.begin());
     return llvm::Error::success();

@@ -20,6 +20,7 @@
 #ifndef INGOT_IMPORT_GGUF_H
 #define INGOT_IMPORT_GGUF_H
 
+#include "ingot/Import/ReadCounter.h"
 #include "ingot/Support/WeightStore.h"
 #include "llvm/Support/MemoryBuffer.h"
 #include <memory>
@@ -120,6 +121,7 @@ protected:
 private:
   friend class GgufParser;
   std::unique_ptr<llvm::MemoryBuffer> buffer;
+  ReadCounter reads;
   uint32_t version = 0;
   uint64_t alignment = 32;
   std::vector<GgufEntry> entries;

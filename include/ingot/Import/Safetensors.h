@@ -15,6 +15,7 @@
 #ifndef INGOT_IMPORT_SAFETENSORS_H
 #define INGOT_IMPORT_SAFETENSORS_H
 
+#include "ingot/Import/ReadCounter.h"
 #include "ingot/Support/WeightStore.h"
 #include "llvm/Support/MemoryBuffer.h"
 #include <memory>
@@ -65,6 +66,7 @@ private:
   std::vector<std::unique_ptr<llvm::MemoryBuffer>> buffers;
   std::vector<SafetensorsTensor> tensors;
   llvm::StringMap<size_t> index;
+  ReadCounter reads;
 };
 
 } // namespace ingot
