@@ -401,6 +401,10 @@ llvm::Error TileBlock::decode(tile::DecodeOp op) {
     return error;
   if (llvm::Error error = touch(access, first, bytes, nullptr))
     return error;
+  if (layout->hasBlockScales())
+    if (llvm::Error error =
+            touch(access, layout->blockScaleAddress(row, group), layout->blockScaleBytes, nullptr))
+      return error;
 
   TileValue codes, scales, minimums;
   if (format.isFloat()) {

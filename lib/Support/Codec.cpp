@@ -57,11 +57,6 @@ static void decodePlane(const CodePlane &plane, unsigned elements, unsigned posi
 }
 
 /// The integers by which the block's scale and minimum are multiplied for one group.
-struct SubScale {
-  int scale = 1;
-  int minimum = 1;
-};
-
 static SubScale decodeSubScale(const NumericFormat &format, const uint8_t *block, unsigned group) {
   const uint8_t *bytes = block + format.subScaleOffset;
   switch (format.scaleKind) {
@@ -103,7 +98,7 @@ void ingot::decodeBlock(const NumericFormat &format, const uint8_t *bytes, Decod
   float minimum =
       format.hasMinimum ? halfToFloat(endian::read16le(bytes + format.minimumOffset)) : 0.0f;
   for (unsigned group = 0; group < format.groupsPerBlock(); ++group) {
-    SubScale sub = decodeSubScale(format, bytes, group);
+    SubScale sub = result.subScales[group] = decodeSubScale(format, bytes, group);
     result.scales[group] = format.isTwoLevel() ? scale * float(sub.scale) : scale;
     result.minimums[group] =
         format.isTwoLevel() && format.hasMinimum ? -(minimum * float(sub.minimum)) : minimum;

@@ -61,11 +61,15 @@ llvm::Expected<PackedLayout> PackedLayout::get(const NumericFormat &format, int6
                              !isPlanar && bits == 1 && layout.groupColumns == 16});
     offset += bytes;
   }
-  layout.scaleBits = format.isFloat() ? 0 : format.isTwoLevel() ? 32 : 16;
+  layout.scaleBits = format.isFloat() ? 0 : !format.isTwoLevel() ? 16 : isPlanar ? 32 : 8;
   layout.scaleOffset = offset * (isPlanar ? records : 1);
   layout.minimumOffset = layout.scaleOffset + rowsOfRecord * layout.scaleBits / 8;
   layout.groupBytes = offset + rowsOfRecord * layout.scaleBits / 8 * (format.hasMinimum ? 2 : 1);
-  if (__builtin_mul_overflow(layout.groupBytes, records, &layout.rowGroupBytes) ||
+  layout.blockScaleBytes =
+      layout.hasBlockScales() ? 2 * interleave * (format.hasMinimum ? 2 : 1) : 0;
+  uint64_t blockScales = columns / format.blockElements * layout.blockScaleBytes;
+  if (__builtin_mul_overflow(layout.groupBytes, records, &layout.blockScaleOffset) ||
+      __builtin_add_overflow(layout.blockScaleOffset, blockScales, &layout.rowGroupBytes) ||
       __builtin_mul_overflow(layout.rowGroupBytes, uint64_t(layout.rowGroups), &layout.bytes) ||
       layout.bytes > uint64_t(INT64_MAX))
     return llvm::createStringError("a weight of " + llvm::Twine(rows) + " x " +
@@ -118,6 +122,11 @@ uint64_t PackedLayout::scaleAddress(int64_t row, int64_t group) const {
   return recordOffset(row / interleave, group) + scaleOffset + inGroup * scaleBits / 8;
 }
 
+uint64_t PackedLayout::blockScaleAddress(int64_t row, int64_t group) const {
+  return row / interleave * rowGroupBytes + blockScaleOffset +
+         group * groupColumns / format->blockElements * blockScaleBytes + row % interleave * 2;
+}
+
 //===----------------------------------------------------------------------------------------------===//
 // Packing
 //===----------------------------------------------------------------------------------------------===//
@@ -161,6 +170,12 @@ static void writeScales(const PackedLayout &layout, const uint8_t *block,
       memcpy(minimum, block + format.minimumOffset, 2);
     return;
   }
+  if (layout.hasBlockScales()) {
+    *place = decoded.subScales[group].scale;
+    if (format.hasMinimum)
+      *minimum = decoded.subScales[group].minimum;
+    return;
+  }
   endian::write32le(place, llvm::bit_cast<uint32_t>(decoded.scales[group]));
   if (format.hasMinimum)
     endian::write32le(minimum, llvm::bit_cast<uint32_t>(decoded.minimums[group]));
@@ -171,9 +186,17 @@ static void stageRow(const PackedLayout &layout, unsigned row, const uint8_t *so
                      uint8_t *staged, uint8_t *packed) {
   const NumericFormat &format = *layout.format;
   DecodedBlock block;
+  uint8_t *blockScale = packed + layout.blockScaleOffset + 2 * row;
   for (int64_t column = 0; column < layout.columns;
        column += format.blockElements, source += format.blockBytes) {
     decodeBlock(format, source, block);
+    if (layout.hasBlockScales()) { // copied, so that even a NaN keeps its bits
+      memcpy(blockScale, source + format.scaleOffset, 2);
+      if (format.hasMinimum) // subtracted there, added here
+        endian::write16le(blockScale + layout.getBlockMinimumDistance(),
+                          endian::read16le(source + format.minimumOffset) ^ 0x8000);
+      blockScale += layout.blockScaleBytes;
+    }
     for (unsigned i = 0; i < format.blockElements; i += 4)
       memcpy(staged + (column + i) * layout.interleave + 4 * row, block.codes + i, 4);
     for (unsigned group = 0; group < format.groupsPerBlock(); ++group, packed += layout.groupBytes)
@@ -274,6 +297,8 @@ uint8_t ingot::unpackCode(const PackedLayout &layout, llvm::ArrayRef<uint8_t> pa
 }
 
 static float readScale(const PackedLayout &layout, const uint8_t *bytes) {
+  if (layout.hasBlockScales())
+    return int8_t(*bytes);
   return layout.scaleBits == 16 ? halfToFloat(endian::read16le(bytes))
                                 : llvm::bit_cast<float>(endian::read32le(bytes));
 }
@@ -281,10 +306,17 @@ static float readScale(const PackedLayout &layout, const uint8_t *bytes) {
 std::pair<float, float> ingot::unpackScale(const PackedLayout &layout,
                                            llvm::ArrayRef<uint8_t> packed, int64_t row,
                                            int64_t group) {
-  const uint8_t *scale = packed.data() + layout.scaleAddress(row, group);
-  return {readScale(layout, scale), layout.format->hasMinimum
-                                        ? readScale(layout, scale + layout.getMinimumDistance())
-                                        : 0.0f};
+  const uint8_t *place = packed.data() + layout.scaleAddress(row, group);
+  bool hasMinimum = layout.format->hasMinimum;
+  float scale = readScale(layout, place);
+  float minimum = hasMinimum ? readScale(layout, place + layout.getMinimumDistance()) : 0.0f;
+  if (layout.hasBlockScales()) {
+    const uint8_t *block = packed.data() + layout.blockScaleAddress(row, group);
+    scale *= halfToFloat(endian::read16le(block));
+    if (hasMinimum)
+      minimum *= halfToFloat(endian::read16le(block + layout.getBlockMinimumDistance()));
+  }
+  return {scale, minimum};
 }
 
 UnpackedGroup ingot::unpackGroup(const PackedLayout &layout, llvm::ArrayRef<uint8_t> packed,

@@ -68,10 +68,21 @@ private:
   mlir::LogicalResult emitRead(ReadOp op);
   mlir::LogicalResult emitWrite(WriteOp op);
   mlir::LogicalResult emitDecode(DecodeOp op);
+  /// Address row / rows * rowsBytes + column / columns * columnsBytes from a view's first byte.
+  mlir::Value getPlace(mlir::Value view, mlir::Value row, int64_t rows, int64_t rowsBytes,
+                       mlir::Value column, int64_t columns, int64_t columnsBytes);
+  /// Address of the record in which the group at a row and a column of a packed weight starts.
+  mlir::Value getRecord(const PackedLayout &packed, mlir::Value view, mlir::Value row,
+                        mlir::Value column);
+  /// Scale and minimum of each row for a decoded group; no minimum where the format has none.
+  std::pair<mlir::Value, mlir::Value> loadScales(const PackedLayout &packed, DecodeOp op,
+                                                 mlir::Value record);
+  /// Numbers of neighbouring rows, `element` as stored, as float32.
+  mlir::Value loadRows(mlir::Value base, mlir::Type element, int64_t rows, int64_t byte);
+  mlir::FailureOr<PackedLayout> getPackedLayout(mlir::Operation *op, ViewType view);
   mlir::LogicalResult emitAlloc(AllocOp op);
-  /// Vectors of 4 columns of codes; `load` reads (byte of the record, elements, element type).
-  Values emitCodes(const PackedLayout &packed,
-                   llvm::function_ref<mlir::Value(int64_t, int64_t, mlir::Type)> load);
+  /// Vectors of 4 columns of codes.
+  Values emitCodes(const PackedLayout &packed, mlir::Value record);
 
   /// Address of the element at `offsets`.
   mlir::Value getAddress(mlir::Value view, mlir::ValueRange offsets);

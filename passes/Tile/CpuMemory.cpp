@@ -349,74 +349,112 @@ LogicalResult CpuEmitter::emitAlloc(AllocOp op) {
 // Packed weights
 //===----------------------------------------------------------------------------------------------===//
 
-LogicalResult CpuEmitter::emitDecode(DecodeOp op) {
-  ViewType view = op.getView().getType();
+FailureOr<ingot::PackedLayout> CpuEmitter::getPackedLayout(Operation *op, ViewType view) {
   const NumericFormat &format = *NumericFormat::lookup(view.getPacking().getFormat());
   llvm::Expected<PackedLayout> packed = PackedLayout::get(
       format, view.getShape()[0], view.getShape()[1], view.getPacking().getRows());
-  if (view.getPacking().getPlanar())
-    return op.emitOpError("cannot be lowered to a CPU: planar packings are for GPUs");
   if (!packed)
-    return op.emitOpError(llvm::toString(packed.takeError()));
-  Type i8 = b.getI8Type(), f32 = b.getF32Type();
-  int64_t rows = packed->interleave;
+    return op->emitOpError(llvm::toString(packed.takeError()));
+  return *packed;
+}
+
+Value CpuEmitter::getPlace(Value view, Value row, int64_t rows, int64_t rowsBytes, Value column,
+                           int64_t columns, int64_t columnsBytes) {
   auto scaled = [&](Value index, int64_t divisor, int64_t factor) -> Value {
     Value quotient = index;
     if (divisor != 1)
       quotient = arith::DivUIOp::create(b, loc, index, makeIndex(divisor));
     return arith::MulIOp::create(b, loc, quotient, makeIndex(factor));
   };
-  Value offset = arith::AddIOp::create(
-      b, loc, scaled(getScalar(op.getRow()), rows, packed->rowGroupBytes),
-      scaled(getScalar(op.getColumn()), packed->groupColumns, packed->groupBytes));
-  Value base = LLVM::GEPOp::create(
-      b, loc, LLVM::LLVMPointerType::get(b.getContext()), i8, getScalar(op.getView()),
+  Value offset = arith::AddIOp::create(b, loc, scaled(getScalar(row), rows, rowsBytes),
+                                       scaled(getScalar(column), columns, columnsBytes));
+  return LLVM::GEPOp::create(
+      b, loc, LLVM::LLVMPointerType::get(b.getContext()), b.getI8Type(), getScalar(view),
       ArrayRef<LLVM::GEPArg>{Value(arith::IndexCastOp::create(b, loc, b.getI64Type(), offset))});
-  auto load = [&](int64_t byte, int64_t size, Type element) -> Value {
-    return LLVM::LoadOp::create(b, loc, VectorType::get(size, element), getAddress(base, i8, byte),
-                                bytesOf(element));
-  };
-  auto loadFloats = [&](int64_t byte, Type element) -> Value {
-    if (element
-            .isBF16()) { // in integers: LLVM may move bf16 through a library (CpuEmitter::asBF16)
-      VectorType wide = VectorType::get(rows, b.getI32Type());
-      Value bits = arith::ExtUIOp::create(b, loc, wide, load(byte, rows, b.getI16Type()));
-      bits = arith::ShLIOp::create(b, loc, bits, makeInteger(wide, 16));
-      return arith::BitcastOp::create(b, loc, VectorType::get(rows, f32), bits);
-    }
-    Value floats = load(byte, rows, element);
-    return element == f32
-               ? floats
-               : Value(arith::ExtFOp::create(b, loc, VectorType::get(rows, f32), floats));
-  };
+}
+
+Value CpuEmitter::getRecord(const ingot::PackedLayout &packed, Value view, Value row,
+                            Value column) {
+  return getPlace(view, row, packed.interleave, packed.rowGroupBytes, column, packed.groupColumns,
+                  packed.groupBytes);
+}
+
+Value CpuEmitter::loadRows(Value base, Type element, int64_t rows, int64_t byte) {
+  VectorType floats = VectorType::get(rows, b.getF32Type()), wide = floats.clone(b.getI32Type());
+  // bf16 in integers: LLVM may move it through a library (CpuEmitter::asBF16).
+  Type loaded = element.isBF16() ? Type(b.getI16Type()) : element;
+  Value stored = LLVM::LoadOp::create(b, loc, floats.clone(loaded),
+                                      getAddress(base, b.getI8Type(), byte), bytesOf(element));
+  if (element.isBF16()) {
+    Value bits = arith::ExtUIOp::create(b, loc, wide, stored);
+    bits = arith::ShLIOp::create(b, loc, bits, makeInteger(wide, 16));
+    return arith::BitcastOp::create(b, loc, floats, bits);
+  }
+  if (element.isInteger(8))
+    return arith::SIToFPOp::create(b, loc, floats, arith::ExtSIOp::create(b, loc, wide, stored));
+  return element.isF32() ? stored : Value(arith::ExtFOp::create(b, loc, floats, stored));
+}
+
+std::pair<Value, Value> CpuEmitter::loadScales(const ingot::PackedLayout &packed, DecodeOp op,
+                                               Value record) {
+  int64_t rows = packed.interleave;
+  Type f16 = b.getF16Type();
+  bool hasBlocks = packed.hasBlockScales(), hasMinimum = packed.format->hasMinimum;
+  Type stored = hasBlocks ? Type(b.getI8Type()) : f16;
+  Value scale = loadRows(record, stored, rows, packed.scaleOffset), minimum;
+  if (hasMinimum)
+    minimum = loadRows(record, stored, rows, packed.minimumOffset);
+  if (!hasBlocks)
+    return {scale, minimum};
+  Value block =
+      getAddress(getPlace(op.getView(), op.getRow(), rows, packed.rowGroupBytes, op.getColumn(),
+                          packed.format->blockElements, packed.blockScaleBytes),
+                 b.getI8Type(), packed.blockScaleOffset);
+  scale = arith::MulFOp::create(b, loc, loadRows(block, f16, rows, 0), scale);
+  if (hasMinimum)
+    minimum = arith::MulFOp::create(
+        b, loc, loadRows(block, f16, rows, packed.getBlockMinimumDistance()), minimum);
+  return {scale, minimum};
+}
+
+LogicalResult CpuEmitter::emitDecode(DecodeOp op) {
+  ViewType view = op.getView().getType();
+  if (view.getPacking().getPlanar())
+    return op.emitOpError("cannot be lowered to a CPU: planar packings are for GPUs");
+  FailureOr<ingot::PackedLayout> packed = getPackedLayout(op, view);
+  if (failed(packed))
+    return failure();
+  const NumericFormat &format = *packed->format;
+  int64_t rows = packed->interleave;
+  Value record = getRecord(*packed, op.getView(), op.getRow(), op.getColumn());
   if (format.isFloat()) {
-    Type element = format.name == "f32"    ? f32
+    Type element = format.name == "f32"    ? Type(b.getF32Type())
                    : format.name == "bf16" ? Type(b.getBF16Type())
                                            : Type(b.getF16Type());
     Values columns;
     for (int64_t column = 0; column < 8; ++column)
-      columns.push_back(loadFloats(column * packed->groupBytes, element));
+      columns.push_back(loadRows(record, element, rows, column * packed->groupBytes));
     set(op.getResult(0), columns);
     return success();
   }
-  set(op.getResult(0), emitCodes(*packed, load));
-  Type scaleType = packed->scaleBits == 32 ? f32 : Type(b.getF16Type());
-  Value scales = loadFloats(packed->scaleOffset, scaleType);
+  set(op.getResult(0), emitCodes(*packed, record));
+  auto [scales, minimums] = loadScales(*packed, op, record);
   set(op.getResult(1), scales);
-  VectorType floats = VectorType::get(rows, f32);
-  if (format.hasMinimum)
-    set(op.getResult(2), loadFloats(packed->minimumOffset, scaleType));
-  else if (format.codeOffset != 0)
-    set(op.getResult(2),
-        arith::MulFOp::create(b, loc, scales, makeConstant(floats, -double(format.codeOffset)))
-            .getResult());
-  else
-    set(op.getResult(2), makeConstant(floats, 0.0));
+  VectorType floats = VectorType::get(rows, b.getF32Type());
+  if (!minimums)
+    minimums = format.codeOffset == 0
+                   ? makeConstant(floats, 0.0)
+                   : Value(arith::MulFOp::create(b, loc, scales,
+                                                 makeConstant(floats, -double(format.codeOffset))));
+  set(op.getResult(2), minimums);
   return success();
 }
 
-Values CpuEmitter::emitCodes(const PackedLayout &packed,
-                             function_ref<Value(int64_t, int64_t, Type)> load) {
+Values CpuEmitter::emitCodes(const PackedLayout &packed, Value record) {
+  auto load = [&](int64_t byte, int64_t size) -> Value {
+    Type i8 = b.getI8Type();
+    return LLVM::LoadOp::create(b, loc, VectorType::get(size, i8), getAddress(record, i8, byte), 1);
+  };
   // Registers of four columns. A plane's register holds 8 / bits of them in its bits: shift down,
   // mask, and put the planes' bits beside each other.
   VectorType codes = VectorType::get(4 * packed.interleave, b.getI8Type());
@@ -429,13 +467,13 @@ Values CpuEmitter::emitCodes(const PackedLayout &packed,
               amount = plane.isHalfRegister ? int64_t(v) : column / apart * plane.bits;
       Value bits;
       if (plane.isHalfRegister) {
-        Value half = load(plane.offset, 2 * packed.interleave, b.getI8Type());
+        Value half = load(plane.offset, 2 * packed.interleave);
         Value upper = arith::ShRUIOp::create(b, loc, half, makeInteger(half.getType(), 4));
         auto both = llvm::to_vector(llvm::seq<int64_t>(0, 4 * packed.interleave));
         bits = vector::ShuffleOp::create(b, loc, half, upper, both);
       } else {
-        bits = load(plane.offset + column % apart / 4 * 4 * packed.interleave,
-                    4 * packed.interleave, b.getI8Type());
+        bits =
+            load(plane.offset + column % apart / 4 * 4 * packed.interleave, 4 * packed.interleave);
       }
       if (amount)
         bits = arith::ShRUIOp::create(b, loc, bits, makeInteger(codes, amount));

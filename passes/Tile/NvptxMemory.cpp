@@ -753,15 +753,18 @@ LogicalResult NvptxEmitter::emitDecode(DecodeOp op) {
   if (!format.isFloat() && (!llvm::all_of(packed->planes, isWhole) || packed->groupBytes % 4 != 0 ||
                             packed->rowGroupBytes % 4 != 0))
     return refuse(op, "decoding of '" + format.name + "' is not implemented");
-  Type f32 = b.getF32Type(), scaleType = packed->scaleBits == 32 ? f32 : Type(b.getF16Type());
+  Type f32 = b.getF32Type(), f16 = b.getF16Type();
   auto scaled = [&](Value index, int64_t divisor, int64_t factor) -> Value {
     Value quotient = arith::DivUIOp::create(b, loc, index, makeIndex(divisor));
     return arith::MulIOp::create(b, loc, quotient, makeIndex(factor));
   };
-  Value offset = arith::AddIOp::create(
-      b, loc, scaled(getScalar(op.getRow()), packed->interleave, packed->rowGroupBytes),
-      scaled(getScalar(op.getColumn()), packed->groupColumns, packed->groupBytes));
-  Value base = getAddress(getScalar(op.getView()), b.getI8Type(), offset);
+  Value rowGroup = scaled(getScalar(op.getRow()), packed->interleave, packed->rowGroupBytes);
+  auto addressOf = [&](int64_t columns, int64_t bytes) {
+    Value inRowGroup = scaled(getScalar(op.getColumn()), columns, bytes);
+    return getAddress(getScalar(op.getView()), b.getI8Type(),
+                      arith::AddIOp::create(b, loc, rowGroup, inRowGroup).getResult());
+  };
+  Value base = addressOf(packed->groupColumns, packed->groupBytes);
   const ThreadTile &tile = getThreadTile(op.getResult(0).getType());
   Value row = getThreadCoordinates(tile)[0];
   if (format.isFloat()) { // a record is a column: R floats, one for each lane
@@ -776,14 +779,22 @@ LogicalResult NvptxEmitter::emitDecode(DecodeOp op) {
     set(op.getResult(0), values);
     return success();
   }
-  auto loadScale = [&](int64_t byte) -> Value {
-    Value scale = loadFrom(base, scaleType, byte, row);
-    return scaleType == f32 ? scale : Value(arith::ExtFOp::create(b, loc, f32, scale));
+  auto loadHalf = [&](Value from, int64_t byte) -> Value {
+    return arith::ExtFOp::create(b, loc, f32, loadFrom(from, f16, byte, row));
+  };
+  // `byte` in the record; `ofBlock`: behind the block's scale, where there is one.
+  auto loadScale = [&](int64_t byte, int64_t ofBlock) -> Value {
+    if (!packed->hasBlockScales())
+      return loadHalf(base, byte);
+    Value sub = arith::SIToFPOp::create(b, loc, f32, loadFrom(base, b.getI8Type(), byte, row));
+    Value block = addressOf(format.blockElements, packed->blockScaleBytes);
+    return arith::MulFOp::create(b, loc, loadHalf(block, packed->blockScaleOffset + ofBlock), sub);
   };
   set(op.getResult(0), emitCodes(*packed, base, row));
-  Value scale = loadScale(packed->scaleOffset);
+  Value scale = loadScale(packed->scaleOffset, 0);
   set(op.getResult(1), scale);
-  set(op.getResult(2),
-      format.hasMinimum ? loadScale(packed->minimumOffset) : makeMinimum(format, scale));
+  set(op.getResult(2), format.hasMinimum
+                           ? loadScale(packed->minimumOffset, packed->getBlockMinimumDistance())
+                           : makeMinimum(format, scale));
   return success();
 }

@@ -19,8 +19,9 @@ import subprocess
 import tempfile
 import time
 
-BITS = {"q4_0": 4.5, "q4_1": 5, "q5_0": 5.5, "q5_1": 6, "q8_0": 8.5, "q4_k": 6, "q5_k": 7, "q6_k": 8, "q2_k": 6, "q3_k": 5,
-        "f16": 16, "bf16": 16, "f32": 32}  # of a packed weight: k-quants have float32 scales
+BITS = {"q4_0": 4.5, "q4_1": 5, "q5_0": 5.5, "q5_1": 6, "q8_0": 8.5, "q4_k": 4.625, "q5_k": 5.625, "q6_k": 6.5625,
+        "q2_k": 3.125, "q3_k": 3.5625,
+        "f16": 16, "bf16": 16, "f32": 32}  # of a packed weight
 COLD_BYTES = 200 << 20  # beyond the last cache
 
 

@@ -28,11 +28,18 @@ uint16_t floatToBfloat(float value);
 /// One stored block of an integer format, taken apart: column i of the block has the value
 ///     scales[g] * format.decodeCode(codes[i]) + minimums[g]     with g = i / format.groupElements
 /// where the addition is left out for a format without minimums (it would turn -0 into +0).
+/// The integers that multiply a block's scale and minimum in a group of a format of two levels.
+struct SubScale {
+  int scale = 1;
+  int minimum = 1;
+};
+
 struct DecodedBlock {
   static constexpr unsigned maxElements = 256;
   static constexpr unsigned maxGroups = 16;
   uint8_t codes[maxElements]; ///< as stored: unsigned, or the bits of a signed code
   float scales[maxGroups];
+  SubScale subScales[maxGroups];
   float minimums[maxGroups]; ///< already negated where the format subtracts; 0 where it has none
 };
 

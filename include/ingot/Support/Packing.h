@@ -53,10 +53,13 @@
 //
 // Around the records: the records of one row group follow each other along k, row groups follow
 // each other. The last row group is padded with codes, scales and minimums of zero. Scales and
-// minimums are f16 where a block has one scale, f32 where the format has two levels (the product is
-// exact in f32). Minimums are added (Codec.h). Codes are unsigned, still with the format's offset;
-// 8-bit ones signed. A float format is the same with G = 1: a record is one column of R rows, its
-// only plane the floats.
+// minimums are f16 where a block has one scale. Where the format has two levels, a record has the
+// second one's scales and minimums as signed bytes, and behind the records of a row group stand the
+// f16 of each block of 256 columns, R scales and R negated minimums if any: q4_k takes 4.625 bits
+// instead of the 6 of f32 scales. The product of both is exact in f32, and planar packings, whose
+// groups are read one by one, hold that. Minimums are added (Codec.h). Codes are unsigned, still
+// with the format's offset; 8-bit ones signed. A float format is the same with G = 1: a record is
+// one column of R rows, its only plane the floats.
 //
 //===----------------------------------------------------------------------------------------------===//
 
@@ -99,9 +102,12 @@ struct PackedLayout {
   int64_t groupColumns; ///< G: columns of a group record; 1 for floats
   PackedOrder order;
   llvm::SmallVector<PackedPlane, 2> planes;
-  unsigned scaleBits;     ///< 16, 32, or 0 for floats; minimums have the same type
+  unsigned scaleBits;     ///< 8 (signed), 16, 32, or 0 for floats; minimums have the same type
   uint64_t scaleOffset;   ///< of the R scales in a record; planar: of the first in the row group
   uint64_t minimumOffset; ///< of the R minimums; meaningful where `format->hasMinimum`
+  /// With 8-bit scales: of the f16 that they are multiplied with, in the row group, and the bytes
+  /// of those of one block.
+  uint64_t blockScaleOffset, blockScaleBytes;
   uint64_t groupBytes; ///< of one record: the stride between records along k; planar: of one row's
   int64_t groupsPerRow;
   uint64_t rowGroupBytes; ///< the stride between row groups
@@ -113,6 +119,7 @@ struct PackedLayout {
                                           int64_t columns, int64_t interleave = 8,
                                           PackedOrder order = PackedOrder::Interleaved);
 
+  bool hasBlockScales() const { return scaleBits == 8; }
   uint64_t recordOffset(int64_t rowGroup, int64_t group) const {
     return rowGroup * rowGroupBytes + group * groupBytes;
   }
@@ -120,6 +127,10 @@ struct PackedLayout {
   /// The first byte of the scale of a row's group; its minimum is `getMinimumDistance()` further.
   uint64_t scaleAddress(int64_t row, int64_t group) const;
   uint64_t getMinimumDistance() const { return minimumOffset - scaleOffset; }
+  /// The first byte of the f16 scale of the block that a row's group is in, where there are 8-bit
+  /// scales; its minimum is `getBlockMinimumDistance()` further.
+  uint64_t blockScaleAddress(int64_t row, int64_t group) const;
+  uint64_t getBlockMinimumDistance() const { return 2 * interleave; }
   /// Planar: bytes from one group's scale to the next one's.
   uint64_t getScaleStride() const { return scaleBits / 8 * (format->hasMinimum ? 2 : 1); }
 };

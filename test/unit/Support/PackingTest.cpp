@@ -126,6 +126,10 @@ TEST(Packing, UsesEveryBitOnce) {
   for (const NumericFormat &format : NumericFormat::all()) {
     SCOPED_TRACE(format.name.str());
     PackedLayout layout = cantFail(PackedLayout::get(format, 8, format.blockElements));
+    uint64_t blockScales = layout.hasBlockScales() ? 8 * 2 * (1 + format.hasMinimum) : 0;
+    EXPECT_EQ(layout.blockScaleBytes, blockScales);
+    EXPECT_EQ(layout.blockScaleOffset, format.groupsPerBlock() * layout.groupBytes);
+    EXPECT_EQ(layout.rowGroupBytes, layout.blockScaleOffset + blockScales);
     std::vector<unsigned> uses(layout.groupBytes * 8);
     for (unsigned plane = 0; plane < layout.planes.size(); ++plane)
       for (int64_t row = 0; row < 8; ++row)
@@ -197,9 +201,12 @@ TEST(Packing, MatchesTheWorkedExamples) {
   EXPECT_EQ(q4.address(0, 10, 32 + 21).byte, q4.rowGroupBytes + 160 + 41);
   EXPECT_EQ(get("q8_0").groupBytes, 256u + 16);
   EXPECT_EQ(get("q5_0").groupBytes, 128u + 32 + 16);
-  EXPECT_EQ(get("q3_k").groupBytes, 32u + 16 + 32);
-  EXPECT_EQ(get("q6_k").groupBytes, 64u + 32 + 32);
-  EXPECT_EQ(get("q4_k").groupBytes, 128u + 32 + 32);
+  EXPECT_EQ(get("q3_k").groupBytes, 32u + 16 + 8);
+  EXPECT_EQ(get("q6_k").groupBytes, 64u + 32 + 8);
+  PackedLayout q4k = get("q4_k");
+  EXPECT_EQ(q4k.groupBytes, 128u + 8 + 8);
+  EXPECT_EQ(q4k.bytes, uint64_t(576 * 1536 * 4.625 / 8));
+  EXPECT_EQ(q4k.blockScaleAddress(10, 17), q4k.rowGroupBytes + 48 * 144 + 2 * 32 + 2 * 2);
   EXPECT_EQ(get("f16").groupBytes, 16u);
 }
 
