@@ -149,11 +149,13 @@ static LogicalResult verifyFours(ContractOp op, RankedTensorType tile, unsigned 
                                  StringRef name) {
   ArrayRef<int64_t> registers = getLayout(tile).getRegisters();
   int64_t expected[] = {0, 0, 0, 0};
-  expected[dim] = 1;
-  expected[2 + dim] = 2;
+  bool isWide = tile.getElementType().isInteger(16);
+  expected[dim] = isWide ? 2 : 1;
+  expected[2 + dim] = isWide ? 1 : 2;
   if (registers.size() < 4 || !llvm::equal(registers.take_front(4), expected))
     return op.emitOpError("expected the lowest two register bits of '")
-           << name << "' to be bits of k, got " << getLayout(tile);
+           << name << "' to be " << (isWide ? "bits 1 and 0" : "bits 0 and 1") << " of k, got "
+           << getLayout(tile);
   return success();
 }
 
@@ -191,7 +193,8 @@ SmallVector<int64_t> ingot::tile::findOperandRegisters(RankedTensorType operand,
 
 LogicalResult ContractOp::verify() {
   RankedTensorType a = getA().getType(), b = getB().getType(), y = getAccumulator().getType();
-  bool isInteger = getAtom() == Atom::Vpmaddubsw || getAtom() == Atom::Vpdpbusd;
+  bool isWide = getAtom() == Atom::Vpmaddwd;
+  bool isInteger = isWide || getAtom() == Atom::Vpmaddubsw || getAtom() == Atom::Vpdpbusd;
   bool isHalf = getAtom() == Atom::MmaM16N8K16 || getAtom() == Atom::WgmmaM64K16;
   int64_t rank = y.getRank(), row = rank - 2, column = rank - 1; // (C1)
   if ((rank != 2 && !(rank == 3 && isHalf)) || a.getRank() != rank || b.getRank() != rank ||
@@ -207,12 +210,13 @@ LogicalResult ContractOp::verify() {
   if (isHalf)
     operandTypes = {builder.getF16Type(), builder.getBF16Type()};
   Type resultType = isInteger ? Type(builder.getI32Type()) : Type(builder.getF32Type());
-  if (!llvm::is_contained(operandTypes, a.getElementType()) ||
-      a.getElementType() != b.getElementType() || y.getElementType() != resultType)
+  Type second = isWide ? Type(builder.getI16Type()) : a.getElementType();
+  if (!llvm::is_contained(operandTypes, a.getElementType()) || b.getElementType() != second ||
+      y.getElementType() != resultType)
     return emitOpError("expected elements of '")
-           << stringifyAtom(getAtom()) << "' to be " << operandTypes.front() << " and "
-           << resultType << ", got " << a.getElementType() << ", " << b.getElementType() << " and "
-           << y.getElementType();
+           << stringifyAtom(getAtom()) << "' to be " << operandTypes.front()
+           << (isWide ? ", 'i16'" : "") << " and " << resultType << ", got " << a.getElementType()
+           << ", " << b.getElementType() << " and " << y.getElementType();
   if (isHalf) // fragments are checked when they are lowered
     return success();
   if (isInteger &&
@@ -222,8 +226,9 @@ LogicalResult ContractOp::verify() {
     return emitOpError("expected every lane to hold the elements of 'a' that its results need");
   if (findOperandRegisters(b, y, 1).empty())
     return emitOpError("expected every lane to hold the elements of 'b' that its results need");
-  if (getRun() < 1 || (!isInteger && (getRun() != 1 || getSignedCodes()))) // (C5)
-    return emitOpError(
-        "expected 'run' to be at least 1, and it and 'signed' only with integer atoms");
+  if (getRun() < 1 || ((!isInteger || isWide) && getRun() != 1) ||
+      (!isInteger && getSignedCodes())) // (C5)
+    return emitOpError("expected 'run' to be at least 1, and above 1 only with atoms of i8; and "
+                       "'signed' only with integer atoms");
   return success();
 }

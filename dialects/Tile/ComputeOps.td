@@ -179,6 +179,8 @@ def ContractOp : Tile_Op<"contract", [Pure, AllTypesMatch<["accumulator", "resul
     most 7 bits (i8 and non-negative), or, with `signed`, any i8. `run` says how many products of pairs may be
     summed in 16 bits without overflow, given the range of a (NumericFormat::exactRun; 1 is right for 7 bits and
     signed); it changes no result, only the speed of vpmaddubsw.
+    `vpmaddwd`: a i8, b i16, y i32, exact (y wraps at 32 bits). a is non-negative or, with `signed`, any i8; b is any i16. It
+    has no `run`: pairs are summed in 32 bits.
 
     Every lane must hold the operands of its own results: no data moves between lanes.
 
@@ -187,11 +189,13 @@ def ContractOp : Tile_Op<"contract", [Pure, AllTypesMatch<["accumulator", "resul
     - (C2) element types are those of the atom.
     - (C3) for every register and lane of y at (m, n) and every k, that lane holds a[m, k] in one register, the same register
       number in all lanes, and likewise b[k, n].
-    - (C4) integer atoms: registers 0 … 3, 4 … 7, … of a and b hold four consecutive k from a multiple of 4.
-    - (C5) `run` is at least 1 and given only with integer atoms, `signed` likewise.
+    - (C4) integer atoms: registers 0 … 3, 4 … 7, … of a and b hold four consecutive k from a multiple of 4; those of an i16
+      b in the order 0, 2, 1, 3, because shifts take the even and the odd k out of a lane of a.
+    - (C5) `run` is at least 1, and above 1 only with atoms of i8; `signed` is given only with integer atoms.
 
     ```mlir
     %y = tile.contract vpmaddubsw %codes, %x, %acc run 8 : tensor<8x32xi8, #a>, tensor<32x1xi8, #b>, tensor<8x1xi32, #c>
+    %z = tile.contract vpmaddwd %codes, %w, %acc signed : tensor<8x32xi8, #a>, tensor<32x1xi16, #w>, tensor<8x1xi32, #c>
     ```
   }];
   let arguments = (ins Tile_Atom:$atom, Tile_Tile:$a, Tile_Tile:$b, Tile_Tile:$accumulator,

@@ -74,7 +74,7 @@ def Tile_ReduceKind : Tile_Enum<"ReduceKind", "how a reduction combines two elem
 def Tile_Atom : Tile_Enum<"Atom", "machine instruction that a contraction is made of", [
   I32EnumAttrCase<"Fma", 0, "fma">, I32EnumAttrCase<"Vpmaddubsw", 1, "vpmaddubsw">,
   I32EnumAttrCase<"Vpdpbusd", 2, "vpdpbusd">, I32EnumAttrCase<"MmaM16N8K16", 3, "mma_m16n8k16">,
-  I32EnumAttrCase<"WgmmaM64K16", 4, "wgmma_m64k16">]>;
+  I32EnumAttrCase<"WgmmaM64K16", 4, "wgmma_m64k16">, I32EnumAttrCase<"Vpmaddwd", 5, "vpmaddwd">]>;
 
 //===----------------------------------------------------------------------------------------------===//
 // Attributes

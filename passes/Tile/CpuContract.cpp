@@ -4,7 +4,8 @@
 // on whole vectors. Those with the same activations are written side by side, step by step in k, so
 // that an activation that all lanes share is read once for all and then forgotten. Integer sums are
 // exact: `run` bounds what is added in 16 bits, and signed codes are multiplied as magnitudes with
-// the sign moved to the activation, because vpmaddubsw and vpdpbusd want one unsigned operand.
+// the sign moved to the activation, because vpmaddubsw and vpdpbusd want one unsigned operand. With
+// 16-bit activations each register of codes becomes two of 16 bits, the even and the odd columns.
 //
 //===----------------------------------------------------------------------------------------------===//
 
@@ -75,6 +76,60 @@ static bool goTogether(ContractOp first, ContractOp second) {
          second.getAccumulator() != first.getResult() && second.getA() != first.getResult();
 }
 
+/// Where the step of four k stands in what `findOperandRegisters` returns: that of a register of
+/// the result, by number in its order.
+static int64_t findStep(ArrayRef<SmallVector<int64_t>> steps, int64_t depth, int64_t sum,
+                        int64_t number) {
+  return sum * depth + 4 * steps[sum][number];
+}
+
+LogicalResult CpuEmitter::emitWideContracts(ArrayRef<ContractOp> ops) {
+  ContractOp op = ops.front();
+  const PhysicalTile &sumTile = getPhysical(op.getType());
+  int64_t lanes = sumTile.lanes, registers = sumTile.getVectorCount(),
+          depth = op.getA().getType().getDimSize(1);
+  IntegerAtom atom{lanes == 16};
+  if (lanes != 8 && !atom.isWide)
+    return op.emitOpError("expected 8 or 16 lanes, got ") << lanes;
+  VectorType i16 = VectorType::get(2 * lanes, b.getI16Type()), i32 = sumTile.getVectorType();
+  SmallVector<int64_t> fromA = findOperandRegisters(op.getA().getType(), op.getType(), 0);
+  SmallVector<int64_t> fromB = findOperandRegisters(op.getB().getType(), op.getType(), 1);
+  Values x = get(op.getB());
+  SmallVector<Values> sums;
+  for (ContractOp contract : ops)
+    sums.push_back(get(contract.getAccumulator()));
+  llvm::DenseMap<std::pair<Value, int64_t>, Value> halves;
+  // The even or the odd bytes of a register of codes.
+  auto widen = [&](Value codes, int64_t half) {
+    Value &wide = halves[{codes, half}];
+    if (wide)
+      return wide;
+    Value pairs = vector::BitCastOp::create(b, loc, i16, codes), eight = makeInteger(i16, 8);
+    if (!op.getSignedCodes())
+      wide = half ? Value(arith::ShRUIOp::create(b, loc, pairs, eight))
+                  : Value(arith::AndIOp::create(b, loc, pairs, makeInteger(i16, 255)));
+    else
+      wide = arith::ShRSIOp::create(
+          b, loc, half ? pairs : Value(arith::ShLIOp::create(b, loc, pairs, eight)), eight);
+    return wide;
+  };
+  auto steps = orderSteps(get(op.getA()), fromA, depth);
+  for (int64_t i = 0; i < depth / 4; ++i)
+    for (int64_t half = 0; half < 2; ++half)
+      for (int64_t r = 0; r < registers; ++r)
+        for (auto [o, contract] : llvm::enumerate(ops)) {
+          int64_t place = findStep(steps, depth, r, i);
+          // Registers of b: the even k of a step, then the odd ones.
+          Value activations = x[fromB[place + half] / 2];
+          Value codes = widen(get(ContractOp(contract).getA())[fromA[place] / 4], half);
+          Value products = callIntrinsic(atom.addPairs(), i32, {codes, activations});
+          sums[o][r] = arith::AddIOp::create(b, loc, sums[o][r], products);
+        }
+  for (auto [contract, results] : llvm::zip(llvm::to_vector(ops), sums))
+    set(contract, results);
+  return success();
+}
+
 LogicalResult CpuEmitter::emitIntegerContracts(ArrayRef<ContractOp> ops) {
   ContractOp op = ops.front();
   const PhysicalTile &sumTile = getPhysical(op.getType());
@@ -125,7 +180,7 @@ LogicalResult CpuEmitter::emitIntegerContracts(ArrayRef<ContractOp> ops) {
     for (int64_t r = 0; r < registers; ++r)
       for (auto [o, sums] : llvm::enumerate(chains)) {
         ContractOp contract = ops[o];
-        int64_t place = r * depth + 4 * steps[r][i];
+        int64_t place = findStep(steps, depth, r, i);
         multiply(sums[r], get(contract.getA())[fromA[place] / 4], x[fromB[place] / 4]);
       }
   for (auto [contract, sums] : llvm::zip(llvm::to_vector(ops), chains)) {
@@ -146,7 +201,8 @@ LogicalResult CpuEmitter::emitContract(ContractOp op) {
     emitFma(op);
     return success();
   }
-  if (op.getAtom() != Atom::Vpmaddubsw && op.getAtom() != Atom::Vpdpbusd)
+  bool isWide = op.getAtom() == Atom::Vpmaddwd;
+  if (!isWide && op.getAtom() != Atom::Vpmaddubsw && op.getAtom() != Atom::Vpdpbusd)
     return op.emitOpError("cannot be lowered to a CPU: it is made of a GPU's instruction");
   SmallVector<ContractOp> together{op};
   while (auto next = dyn_cast_or_null<ContractOp>(together.back()->getNextNode())) {
@@ -155,5 +211,5 @@ LogicalResult CpuEmitter::emitContract(ContractOp op) {
     together.push_back(next);
   }
   emitted.insert(together.begin(), together.end());
-  return emitIntegerContracts(together);
+  return isWide ? emitWideContracts(together) : emitIntegerContracts(together);
 }

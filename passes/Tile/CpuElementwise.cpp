@@ -185,6 +185,22 @@ static Value roundToBf16(OpBuilder &b, Location loc, Value x,
   return arith::BitcastOp::create(b, loc, floats.clone(b.getBF16Type()), upper);
 }
 
+Values CpuEmitter::widenBytes(const PhysicalTile &from, ValueRange vectors, bool isSigned) {
+  Values result;
+  VectorType i16 = VectorType::get(2 * from.lanes, b.getI16Type());
+  for (Value vector : vectors)
+    for (int64_t half = 0; half < 2; ++half) {
+      SmallVector<int64_t> mask; // each byte twice: the upper of a pair counts
+      for (int64_t i = 0; i < 4 * from.lanes; ++i)
+        mask.push_back(i / 4 * 4 + 2 * half + i % 4 / 2);
+      Value pairs = vector::BitCastOp::create(b, loc, i16, shuffle(vector, vector, mask));
+      Value eight = makeInteger(i16, 8);
+      result.push_back(isSigned ? Value(arith::ShRSIOp::create(b, loc, pairs, eight))
+                                : Value(arith::ShRUIOp::create(b, loc, pairs, eight)));
+    }
+  return result;
+}
+
 LogicalResult CpuEmitter::emitCast(Operation &op) {
   const PhysicalTile &from = getPhysical(op.getOperand(0).getType()),
                      &to = getPhysical(op.getResult(0).getType());
@@ -203,6 +219,10 @@ LogicalResult CpuEmitter::emitCast(Operation &op) {
     for (Value &vector : registers)
       vector = arith::BitcastOp::create(b, loc, to.getVectorType(), vector);
     set(op.getResult(0), registers);
+    return success();
+  }
+  if (source.isInteger(8) && target.isInteger(16) && from.pack == 4) {
+    set(op.getResult(0), widenBytes(from, registers, !isUnsigned));
     return success();
   }
   if (source != b.getI1Type())

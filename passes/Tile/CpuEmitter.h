@@ -61,6 +61,8 @@ private:
   Values unpack(const PhysicalTile &tile, mlir::ValueRange vectors, bool isSigned,
                 mlir::Type element);
   Values pack(const PhysicalTile &tile, mlir::ValueRange registers);
+  /// Bytes, four in a lane, as 16 bits, two in a lane.
+  Values widenBytes(const PhysicalTile &from, mlir::ValueRange vectors, bool isSigned);
 
   // Memory (CpuMemory.cpp).
   mlir::LogicalResult emitLoad(LoadOp op);
@@ -116,6 +118,8 @@ private:
   mlir::LogicalResult emitContract(ContractOp op);
   /// Contractions of codes with the same activations, each step of all before the next.
   mlir::LogicalResult emitIntegerContracts(llvm::ArrayRef<ContractOp> ops);
+  /// The same with activations of 16 bits.
+  mlir::LogicalResult emitWideContracts(llvm::ArrayRef<ContractOp> ops);
 
   // Helpers.
   const PhysicalTile &getPhysical(mlir::Type tile);

@@ -77,12 +77,15 @@ tile.kernel @Converted() grid [1] {
 
 #a = #tile.layout<register = [[0, 1], [0, 2], [0, 4], [0, 8], [0, 16]], lane = [[1, 0], [2, 0], [4, 0]]>
 #b = #tile.layout<register = [[1, 0], [2, 0], [4, 0], [8, 0], [16, 0]], lane = [[0, 0], [0, 0], [0, 0]]>
+#w = #tile.layout<register = [[2, 0], [1, 0], [4, 0], [8, 0], [16, 0]], lane = [[0, 0], [0, 0], [0, 0]]>
 #c = #tile.layout<lane = [[1, 0], [2, 0], [4, 0]]>
 tile.kernel @Dot() grid [1] {
   %codes = arith.constant dense<1> : tensor<8x32xi8, #a>
   %x = arith.constant dense<1> : tensor<32x1xi8, #b>
+  %w = arith.constant dense<1> : tensor<32x1xi16, #w>
   %acc = arith.constant dense<0> : tensor<8x1xi32, #c>
   %y = tile.contract vpmaddubsw %codes, %x, %acc run 8 : tensor<8x32xi8, #a>, tensor<32x1xi8, #b>, tensor<8x1xi32, #c>
+  %z = tile.contract vpmaddwd %codes, %w, %acc signed : tensor<8x32xi8, #a>, tensor<32x1xi16, #w>, tensor<8x1xi32, #c>
   tile.return
 }
 

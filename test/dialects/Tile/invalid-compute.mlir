@@ -157,6 +157,16 @@ func.func @f(%x: tensor<4x4xf32, #l>) {
 
 // -----
 
+// contract (C2)
+#l = #tile.layout<register = [[0, 1], [0, 2], [1, 0], [2, 0]]>
+func.func @f(%x: tensor<4x4xi8, #l>, %y: tensor<4x4xi32, #l>) {
+  // expected-error @+1 {{expected elements of 'vpmaddwd' to be 'i8', 'i16' and 'i32', got 'i8', 'i8' and 'i32'}}
+  %t = tile.contract vpmaddwd %x, %x, %y : tensor<4x4xi8, #l>, tensor<4x4xi8, #l>, tensor<4x4xi32, #l>
+  return
+}
+
+// -----
+
 // contract (C3)
 #l = #tile.layout<register = [[0, 1], [0, 2]], lane = [[1, 0], [2, 0]]>
 func.func @f(%x: tensor<4x4xf32, #l>) {
@@ -170,8 +180,19 @@ func.func @f(%x: tensor<4x4xf32, #l>) {
 // contract (C4)
 #l = #tile.layout<register = [[1, 0], [2, 0], [0, 1], [0, 2]]>
 func.func @f(%x: tensor<4x4xi8, #l>, %y: tensor<4x4xi32, #l>) {
-  // expected-error @+1 {{expected the lowest two register bits of 'a' to be bits of k}}
+  // expected-error @+1 {{expected the lowest two register bits of 'a' to be bits 0 and 1 of k}}
   %t = tile.contract vpmaddubsw %x, %x, %y : tensor<4x4xi8, #l>, tensor<4x4xi8, #l>, tensor<4x4xi32, #l>
+  return
+}
+
+// -----
+
+// contract (C4)
+#l = #tile.layout<register = [[0, 1], [0, 2], [1, 0], [2, 0]]>
+#b = #tile.layout<register = [[1, 0], [2, 0], [0, 1], [0, 2]]>
+func.func @f(%x: tensor<4x4xi8, #l>, %w: tensor<4x4xi16, #b>, %y: tensor<4x4xi32, #l>) {
+  // expected-error @+1 {{expected the lowest two register bits of 'b' to be bits 1 and 0 of k}}
+  %t = tile.contract vpmaddwd %x, %w, %y : tensor<4x4xi8, #l>, tensor<4x4xi16, #b>, tensor<4x4xi32, #l>
   return
 }
 
@@ -180,7 +201,18 @@ func.func @f(%x: tensor<4x4xi8, #l>, %y: tensor<4x4xi32, #l>) {
 // contract (C5)
 #l = #tile.layout<register = [[0, 1], [0, 2], [1, 0], [2, 0]]>
 func.func @f(%x: tensor<4x4xf32, #l>) {
-  // expected-error @+1 {{expected 'run' to be at least 1, and it and 'signed' only with integer atoms}}
+  // expected-error @+1 {{expected 'run' to be at least 1, and above 1 only with atoms of i8; and 'signed' only with integer atoms}}
   %t = tile.contract fma %x, %x, %x run 2 : tensor<4x4xf32, #l>, tensor<4x4xf32, #l>, tensor<4x4xf32, #l>
+  return
+}
+
+// -----
+
+// contract (C5)
+#l = #tile.layout<register = [[0, 1], [0, 2], [1, 0], [2, 0]]>
+#b = #tile.layout<register = [[2, 0], [1, 0], [0, 1], [0, 2]]>
+func.func @f(%x: tensor<4x4xi8, #l>, %w: tensor<4x4xi16, #b>, %y: tensor<4x4xi32, #l>) {
+  // expected-error @+1 {{expected 'run' to be at least 1, and above 1 only with atoms of i8; and 'signed' only with integer atoms}}
+  %t = tile.contract vpmaddwd %x, %w, %y run 2 : tensor<4x4xi8, #l>, tensor<4x4xi16, #b>, tensor<4x4xi32, #l>
   return
 }

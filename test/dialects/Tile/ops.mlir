@@ -58,6 +58,9 @@ tile.kernel @Dot(%w: !tile.view<[1536, 576], #tile.packed<q4_1, rows = 8>>, %x: 
   %d = tile.contract vpmaddubsw %c, %b, %z run 8 : tensor<8x32xi8, #codes>, tensor<32x1xi8, #activations>, tensor<8x1xi32, #scales>
   // CHECK: tile.contract vpdpbusd %{{.*}}, %{{.*}}, %{{.*}} signed :
   %e = tile.contract vpdpbusd %c, %b, %z signed : tensor<8x32xi8, #codes>, tensor<32x1xi8, #activations>, tensor<8x1xi32, #scales>
+  %wide = arith.constant dense<-300> : tensor<32x1xi16, #tile.layout<register = [[2, 0], [1, 0], [4, 0], [8, 0], [16, 0]], lane = [[0, 0], [0, 0], [0, 0]]>>
+  // CHECK: tile.contract vpmaddwd %{{.*}}, %{{.*}}, %{{.*}} signed :
+  %g = tile.contract vpmaddwd %c, %wide, %z signed : tensor<8x32xi8, #codes>, tensor<32x1xi16, #tile.layout<register = [[2, 0], [1, 0], [4, 0], [8, 0], [16, 0]], lane = [[0, 0], [0, 0], [0, 0]]>>, tensor<8x1xi32, #scales>
   // CHECK: tile.reshape
   %f = tile.reshape %d : tensor<8x1xi32, #scales> -> tensor<2x2x2xi32, #tile.layout<lane = [[0, 0, 1], [0, 1, 0], [1, 0, 0]]>>
   tile.return

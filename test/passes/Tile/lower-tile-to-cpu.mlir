@@ -72,6 +72,27 @@ tile.kernel @Dot(%w: !tile.view<[8, 4], i8>, %a: !tile.view<[1, 4], i8>, %b: !ti
   tile.return
 }
 
+// With activations of 16 bits two of them are a scalar, and a register of codes becomes two: the even columns, the odd ones.
+// CHECK-LABEL: llvm.func @WideDot(
+// CHECK: llvm.and %{{.*}} : vector<16xi16>
+// CHECK: llvm.load %{{.*}} {alignment = 2 : i64} : !llvm.ptr -> i32
+// CHECK: llvm.call_intrinsic "llvm.x86.avx2.pmadd.wd"
+// CHECK: llvm.lshr %{{.*}} : vector<16xi16>
+// CHECK: llvm.call_intrinsic "llvm.x86.avx2.pmadd.wd"
+// CHECK-NOT: llvm.call_intrinsic
+#wide = #tile.layout<register = [[2, 0], [1, 0]], lane = [[0, 0], [0, 0], [0, 0]]>
+#inMemory = #tile.layout<register = [[1, 0, 0], [0, 1, 0]], lane = [[0, 0, 0], [0, 0, 0], [0, 0, 0]]>
+tile.kernel @WideDot(%w: !tile.view<[8, 4], i8>, %a: !tile.view<[2, 2, 1], i16, strides = [1, 2, 4]>, %b: !tile.view<[8, 1], i32>) grid [] {
+  %c0 = arith.constant 0 : index
+  %c = tile.load %w[%c0, %c0] : !tile.view<[8, 4], i8> -> tensor<8x4xi8, #codes>
+  %x = tile.load %a[%c0, %c0, %c0] : !tile.view<[2, 2, 1], i16, strides = [1, 2, 4]> -> tensor<2x2x1xi16, #inMemory>
+  %t = tile.reshape %x : tensor<2x2x1xi16, #inMemory> -> tensor<4x1xi16, #wide>
+  %z = arith.constant dense<0> : tensor<8x1xi32, #scales>
+  %d = tile.contract vpmaddwd %c, %t, %z : tensor<8x4xi8, #codes>, tensor<4x1xi16, #wide>, tensor<8x1xi32, #scales>
+  tile.store %d, %b[%c0, %c0] : tensor<8x1xi32, #scales>, !tile.view<[8, 1], i32>
+  tile.return
+}
+
 // A block's memory is on the stack; it is there once, however often a loop passes.
 // CHECK-LABEL: llvm.func @Memory(
 // CHECK-NEXT: %[[BYTES:.*]] = llvm.mlir.constant(64 : i64) : i64

@@ -265,11 +265,11 @@ void RandomTileProgram::addCast() {
   }
   case 3: {
     Value x = pick(i8);
-    return add(arith::ExtSIOp::create(b, loc, to(x, i32), x));
+    return add(arith::ExtSIOp::create(b, loc, to(x, chance(50) ? i32 : b.getI16Type()), x));
   }
   case 4: {
     Value x = pick(i8);
-    return add(arith::ExtUIOp::create(b, loc, to(x, i32), x));
+    return add(arith::ExtUIOp::create(b, loc, to(x, chance(50) ? i32 : b.getI16Type()), x));
   }
   case 5: {
     Value x = pick(chance(50) ? i8 : i32);
@@ -386,6 +386,18 @@ void RandomTileProgram::addIntegerContraction() {
   };
   RankedTensorType sums = type(8, n, i32, 0, true), a = type(8, k, i8, 0, true),
                    x = type(k, n, i8, -1, false);
+  if (chance(50)) { // of 16 bits, whose lowest two registers are bits 1 and 0 of k
+    tile::LayoutAttr layout = tile::getLayout(x);
+    SmallVector<int64_t> registers(layout.getRegisters());
+    std::swap(registers[0], registers[2]);
+    x = tile::getTileType(x.getShape(), b.getI16Type(),
+                          tile::LayoutAttr::get(b.getContext(), 2, registers, layout.getLanes()));
+    Value left = pickAs(a), right = pickAs(x);
+    if (!isSigned)
+      left = arith::AndIOp::create(b, loc, left, constant(a, 127));
+    return add(tile::ContractOp::create(b, loc, sums, tile::Atom::Vpmaddwd, left, right,
+                                        pickAs(sums), 1, isSigned));
+  }
   Value left = pickAs(a), right = pickAs(x);
   // Within what the atoms are for: a of 4 bits, b within 127.
   right = arith::MaxSIOp::create(b, loc, right, constant(x, -127));

@@ -80,8 +80,8 @@ std::string makeIntegerKernel(const std::string &options, const std::string &ato
     })";
 }
 
-void checkProduct(const CompiledKernels &kernels, std::vector<int8_t> codes,
-                  std::vector<int8_t> x) {
+template <typename T>
+void checkProduct(const CompiledKernels &kernels, std::vector<int8_t> codes, std::vector<T> x) {
   std::vector<int32_t> y(16), expected(16);
   for (int i = 0; i < 16; ++i)
     y[i] = expected[i] = i * 1000 - 7;
@@ -116,6 +116,43 @@ TEST(CpuContract, IntegersAreExactAtTheExtremesOfEveryFormat) {
                                      : int(random() % (1 << format.codeBits));
       for (int8_t &value : x)
         value = int(random() % 255) - 127;
+      checkProduct(kernels, codes, x);
+    }
+  }
+}
+
+TEST(CpuContract, WideActivationsAreExactAtTheExtremes) {
+  for (bool isSigned : {false, true}) {
+    CompiledKernels kernels(std::string(R"(
+      #a = #tile.layout<register = [[0, 1], [0, 2], [0, 4], [0, 8], [0, 16]], lane = [[1, 0], [2, 0], [4, 0]]>
+      #x = #tile.layout<register = [[0, 2], [0, 1], [0, 4], [0, 8], [0, 16], [1, 0]], lane = [[0, 0], [0, 0], [0, 0]]>
+      #b = #tile.layout<register = [[2, 0], [1, 0], [4, 0], [8, 0], [16, 0], [0, 1]], lane = [[0, 0], [0, 0], [0, 0]]>
+      #y = #tile.layout<register = [[0, 1]], lane = [[1, 0], [2, 0], [4, 0]]>
+      tile.kernel @K(%a: !tile.view<[8, 32], i8>, %x: !tile.view<[2, 32], i16>, %y: !tile.view<[8, 2], i32>) grid [] {
+        %c0 = arith.constant 0 : index
+        %z = tile.load %y[%c0, %c0] : !tile.view<[8, 2], i32> -> tensor<8x2xi32, #y>
+        %ta = tile.load %a[%c0, %c0] : !tile.view<[8, 32], i8> -> tensor<8x32xi8, #a>
+        %tx = tile.load %x[%c0, %c0] : !tile.view<[2, 32], i16> -> tensor<2x32xi16, #x>
+        %tb = tile.transpose %tx [1, 0] : tensor<2x32xi16, #x> -> tensor<32x2xi16, #b>
+        %s = tile.contract vpmaddwd %ta, %tb, %z )") +
+                            (isSigned ? "signed" : "") + R"(
+            : tensor<8x32xi8, #a>, tensor<32x2xi16, #b>, tensor<8x2xi32, #y>
+        tile.store %s, %y[%c0, %c0] : tensor<8x2xi32, #y>, !tile.view<[8, 2], i32>
+        tile.return
+      })");
+    ASSERT_EQ(kernels.error, "");
+    int lowest = isSigned ? -128 : 0;
+    for (int code : {lowest, 127})
+      for (int activation : {-32768, 32767, 0})
+        checkProduct(kernels, std::vector<int8_t>(256, code), std::vector<int16_t>(64, activation));
+    std::mt19937 random(4);
+    for (int i = 0; i < 50; ++i) {
+      std::vector<int8_t> codes(256);
+      std::vector<int16_t> x(64);
+      for (int8_t &code : codes)
+        code = int(random() % (128 - lowest)) + lowest;
+      for (int16_t &value : x)
+        value = int(random() % 65536) - 32768;
       checkProduct(kernels, codes, x);
     }
   }
