@@ -181,6 +181,13 @@ LogicalResult DecodeOp::verify() {
   return success();
 }
 
+LogicalResult PrefetchOp::verify() {
+  ViewType view = getView().getType();
+  if (!view.isPacked() || view.getPacking().getPlanar()) // (C1)
+    return emitOpError("expected 'view' to have an interleaved packing, got ") << view;
+  return success();
+}
+
 //===----------------------------------------------------------------------------------------------===//
 // Shared memory and asynchronous copies
 //===----------------------------------------------------------------------------------------------===//

@@ -204,6 +204,24 @@ def DecodeOp : Tile_Op<"decode", [MemoryEffects<[MemRead]>]> {
   let hasVerifier = 1;
 }
 
+def PrefetchOp : Tile_Op<"prefetch", [MemoryEffects<[MemRead, MemWrite]>]> {
+  let summary = "announcement that a group of a packed weight will be decoded soon";
+  let description = [{
+    Of a `tile.decode` with these operands. It computes nothing and may be ignored; there may be no such group. A processor
+    brings its bytes into a cache, while what it computes until then does not wait for them.
+
+    Constraints:
+    - (C1) the view has an interleaved packing.
+
+    ```mlir
+    tile.prefetch %w[%row, %k] : !tile.view<[1536, 576], #tile.packed<q4_1, rows = 8>>
+    ```
+  }];
+  let arguments = (ins Arg<Tile_View, "packed weight">:$view, Index:$row, Index:$column);
+  let assemblyFormat = "$view `[` $row `,` $column `]` attr-dict `:` qualified(type($view))";
+  let hasVerifier = 1;
+}
+
 //===----------------------------------------------------------------------------------------------===//
 // Shared memory and asynchronous copies (GPUs)
 //===----------------------------------------------------------------------------------------------===//

@@ -155,7 +155,7 @@ llvm::Error TileBlock::runOp(Operation *op) {
     return this->write(write);
   if (auto decode = dyn_cast<tile::DecodeOp>(op))
     return this->decode(decode);
-  if (isa<tile::AwaitLaunchesOp>(op))
+  if (isa<tile::AwaitLaunchesOp, tile::PrefetchOp>(op))
     return llvm::Error::success();
   if (auto wait = dyn_cast<tile::WaitOp>(op))
     return this->wait(wait);

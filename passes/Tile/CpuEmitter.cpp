@@ -159,8 +159,8 @@ void CpuEmitter::sinkToFirstUse(Block &block) {
       for (Block &inner : region)
         sinkToFirstUse(inner);
     if (!canSink(op)) {
-      // The intrinsics that kernels call touch no memory.
-      if (!isMemoryEffectFree(op) && !isa<LLVM::LoadOp, LLVM::CallIntrinsicOp>(op))
+      // The intrinsics that kernels call change no memory.
+      if (!isMemoryEffectFree(op) && !isa<LLVM::LoadOp, LLVM::Prefetch, LLVM::CallIntrinsicOp>(op))
         write = op;
       continue;
     }
@@ -198,6 +198,7 @@ LogicalResult CpuEmitter::emitOp(Operation &op) {
       .Case([&](ReadOp op) { return emitRead(op); })
       .Case([&](WriteOp op) { return emitWrite(op); })
       .Case([&](DecodeOp op) { return emitDecode(op); })
+      .Case([&](PrefetchOp op) { return emitPrefetch(op); })
       .Case([&](AllocOp op) { return emitAlloc(op); })
       .Case([&](ReduceOp op) { return emitReduce(op); })
       .Case([&](IotaOp op) { return emitIota(op); })

@@ -70,6 +70,7 @@ private:
   mlir::LogicalResult emitRead(ReadOp op);
   mlir::LogicalResult emitWrite(WriteOp op);
   mlir::LogicalResult emitDecode(DecodeOp op);
+  mlir::LogicalResult emitPrefetch(PrefetchOp op);
   /// Address row / rows * rowsBytes + column / columns * columnsBytes from a view's first byte.
   mlir::Value getPlace(mlir::Value view, mlir::Value row, int64_t rows, int64_t rowsBytes,
                        mlir::Value column, int64_t columns, int64_t columnsBytes);

@@ -379,6 +379,19 @@ Value CpuEmitter::getRecord(const ingot::PackedLayout &packed, Value view, Value
                   packed.groupBytes);
 }
 
+LogicalResult CpuEmitter::emitPrefetch(PrefetchOp op) {
+  FailureOr<ingot::PackedLayout> packed = getPackedLayout(op, op.getView().getType());
+  if (failed(packed))
+    return failure();
+  constexpr int64_t lineBytes = 64;
+  int64_t bytes = packed->groupBytes * (packed->format->isFloat() ? 8 : 1);
+  Value record = getRecord(*packed, op.getView(), op.getRow(), op.getColumn());
+  for (int64_t byte = 0; byte < bytes; byte += lineBytes)
+    LLVM::Prefetch::create(b, loc, getAddress(record, b.getI8Type(), byte), /*rw=*/0, /*hint=*/3,
+                           /*cache=*/1);
+  return success();
+}
+
 Value CpuEmitter::loadRows(Value base, Type element, int64_t rows, int64_t byte) {
   VectorType floats = VectorType::get(rows, b.getF32Type()), wide = floats.clone(b.getI32Type());
   // bf16 in integers: LLVM may move it through a library (CpuEmitter::asBF16).

@@ -232,6 +232,7 @@ LogicalResult NvptxEmitter::emitOp(Operation &op) {
       .Case([&](ReadOp op) { return emitRead(op); })
       .Case([&](WriteOp op) { return emitWrite(op); })
       .Case([&](DecodeOp op) { return emitDecode(op); })
+      .Case([&](PrefetchOp) { return success(); }) // other warps hide what memory takes
       .Case([&](AllocOp op) { return emitAlloc(op); })
       .Case([&](BarrierOp) {
         emitBarrier();

@@ -12,6 +12,24 @@ func.func @f(%v: !tile.view<[8, 32], #tile.packed<q4_1, rows = 8>>, %i: index) {
 
 // -----
 
+// prefetch (C1)
+func.func @f(%v: !tile.view<[8, 32], i8>, %i: index) {
+  // expected-error @+1 {{expected 'view' to have an interleaved packing, got '!tile.view<[8, 32], i8>'}}
+  tile.prefetch %v[%i, %i] : !tile.view<[8, 32], i8>
+  return
+}
+
+// -----
+
+// prefetch (C1) planar
+func.func @f(%v: !tile.view<[8, 32], #tile.packed<q4_1, rows = 8, planar>>, %i: index) {
+  // expected-error @+1 {{expected 'view' to have an interleaved packing}}
+  tile.prefetch %v[%i, %i] : !tile.view<[8, 32], #tile.packed<q4_1, rows = 8, planar>>
+  return
+}
+
+// -----
+
 // load (C1) elements
 #l = #tile.layout<lane = [[1], [2], [4]]>
 func.func @f(%v: !tile.view<[8], f16>, %i: index) {

@@ -47,6 +47,8 @@ tile.kernel @RowSum(%a: !tile.view<[tokens, 576], f32>, %b: !tile.view<[tokens, 
 tile.kernel @Dot(%w: !tile.view<[1536, 576], #tile.packed<q4_1, rows = 8>>, %x: !tile.view<[tokens, 576], i8>,
                  %y: !tile.view<[outputs, 3, 512], f32, strides = [2048, 512, 1]>) grid [192, tokens * 3 + 1 ceildiv 2, sequences] {
   %c0 = arith.constant 0 : index
+  // CHECK: tile.prefetch %{{.*}}[%{{.*}}, %{{.*}}] : !tile.view<[1536, 576], #tile.packed<q4_1, rows = 8>>
+  tile.prefetch %w[%c0, %c0] : !tile.view<[1536, 576], #tile.packed<q4_1, rows = 8>>
   // CHECK: %{{.*}}:3 = tile.decode
   %c, %s, %m = tile.decode %w[%c0, %c0] : !tile.view<[1536, 576], #tile.packed<q4_1, rows = 8>>
       -> tensor<8x32xi8, #codes>, tensor<8x1xf32, #scales>, tensor<8x1xf32, #scales>

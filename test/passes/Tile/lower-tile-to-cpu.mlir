@@ -93,6 +93,17 @@ tile.kernel @WideDot(%w: !tile.view<[8, 4], i8>, %a: !tile.view<[2, 2, 1], i16, 
   tile.return
 }
 
+// A record of 160 bytes touches three lines of a cache.
+// CHECK-LABEL: llvm.func @Prefetch(
+// CHECK-COUNT-3: "llvm.intr.prefetch"
+// CHECK-NOT: "llvm.intr.prefetch"
+tile.kernel @Prefetch(%w: !tile.view<[16, 32], #tile.packed<q4_1, rows = 8>>) grid [] {
+  %c0 = arith.constant 0 : index
+  %c8 = arith.constant 8 : index
+  tile.prefetch %w[%c8, %c0] : !tile.view<[16, 32], #tile.packed<q4_1, rows = 8>>
+  tile.return
+}
+
 // A block's memory is on the stack; it is there once, however often a loop passes.
 // CHECK-LABEL: llvm.func @Memory(
 // CHECK-NEXT: %[[BYTES:.*]] = llvm.mlir.constant(64 : i64) : i64
