@@ -47,9 +47,9 @@ LogicalResult LinearOp::verify() {
   if (failed(verifyShape(*this, "result", shapeOf(getResult()), input)))
     return failure();
   // (C2)
-  bool isInteger = cast<ShapedType>(getInput().getType()).getElementType().isInteger(8);
+  bool isInteger = cast<ShapedType>(getInput().getType()).getElementType().isInteger();
   if (isInteger != bool(getScales()))
-    return emitOpError("expected 'scales' if and only if 'input' is i8, got ")
+    return emitOpError("expected 'scales' if and only if 'input' is i8 or i16, got ")
            << getInput().getType();
   if (Value scales = getScales()) {
     int64_t blocks = shapeOf(scales).empty() ? 0 : shapeOf(scales).back();

@@ -36,13 +36,13 @@ def LinearOp : Transformer_Op<"linear", [Pure, RowWise, AttrSizedOperandSegments
   let description = [{
     y[..., f] = sum over c of x[..., c] W[f, c], plus bias[f].
 
-    Without `scales`, x is float32, W is decoded exactly, sums are float32. With `scales`, x is int8 in blocks of C/G
-    consecutive channels and scales[..., g] multiplies block g (see `quantize`): products inside a block are summed
-    exactly in integers, blocks in float32. The order of summation is the kernel's, the same for every token count.
+    Without `scales`, x is float32, W is decoded exactly, sums are float32. With `scales`, x is int8 or int16 (above -32768)
+    in blocks of C/G consecutive channels and scales[..., g] multiplies block g (see `quantize`): products inside a block
+    are summed exactly in integers, blocks in float32. The order of summation is the kernel's, the same for every token count.
 
     Constraints:
     - (C1) `weight` is [F, C], the input's last dimension C, the result's F; leading dimensions are equal.
-    - (C2) `scales` is present if and only if `input` is i8; its last dimension divides C.
+    - (C2) `scales` is present if and only if `input` is i8 or i16; its last dimension divides C.
     - (C3) `bias` is [F].
 
     ```mlir
@@ -51,7 +51,7 @@ def LinearOp : Transformer_Op<"linear", [Pure, RowWise, AttrSizedOperandSegments
         !transformer.weight<[1536, 576], q4_1> -> tensor<?x1536xf32>
     ```
   }];
-  let arguments = (ins RankedTensorOf<[F32, I8]>:$input, Optional<F32RankedTensor>:$scales, Transformer_Weight:$weight,
+  let arguments = (ins RankedTensorOf<[F32, I8, I16]>:$input, Optional<F32RankedTensor>:$scales, Transformer_Weight:$weight,
                        Optional<Transformer_Weight>:$bias);
   let results = (outs F32RankedTensor:$result);
   let assemblyFormat = [{

@@ -162,6 +162,7 @@ static bool isOfType(const Datum &value, Type type) {
            (element.isF32()         ? tensor->holds<float>()
             : element.isInteger(1)  ? tensor->holds<uint8_t>()
             : element.isInteger(8)  ? tensor->holds<int8_t>()
+            : element.isInteger(16) ? tensor->holds<int16_t>()
             : element.isInteger(32) ? tensor->holds<int32_t>()
                                     : tensor->holds<int64_t>());
   }

@@ -32,22 +32,22 @@ static LogicalResult embedding(EmbeddingOp op, Frame &frame) {
   return success();
 }
 
-/// The operand as numbers in double: int8 values times the scale of their block.
+/// The operand as numbers in double: integers times the scale of their block.
 static std::vector<double> linearInput(LinearOp op, Frame &frame) {
   auto &input = frame.tensor(op.getInput());
   if (!op.getScales())
     return std::vector<double>(input.floats().begin(), input.floats().end());
-  auto values = input.elements<int8_t>();
   auto scales = frame.tensor(op.getScales()).floats();
-  std::vector<double> result(values.size());
-  for (size_t i = 0, block = values.size() / std::max<size_t>(scales.size(), 1); i < values.size();
+  std::vector<double> result(input.size());
+  for (size_t i = 0, block = result.size() / std::max<size_t>(scales.size(), 1); i < result.size();
        ++i)
-    result[i] = double(values[i]) * scales[i / block];
+    result[i] = double(input.at(i).integer) * scales[i / block];
   return result;
 }
 
 static LogicalResult linear(LinearOp op, Frame &frame) {
-  // An int8 value times its scale is exact in double, so the quantised form needs no other sums.
+  // An integer of 16 bits times its scale is exact in double, so the quantised form needs no other
+  // sums.
   std::vector<double> input = linearInput(op, frame);
   auto &weight = frame.weight(op.getWeight());
   int64_t tokens = frame.tensor(op.getInput()).rows();

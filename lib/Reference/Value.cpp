@@ -36,7 +36,7 @@ Tensor Tensor::gathered(llvm::ArrayRef<int64_t> shape,
 
 bool Tensor::canHold(mlir::Type type) {
   return type.isF32() || type.isIndex() || type.isInteger(1) || type.isInteger(8) ||
-         type.isInteger(32) || type.isInteger(64);
+         type.isInteger(16) || type.isInteger(32) || type.isInteger(64);
 }
 
 template <typename T>
@@ -58,6 +58,8 @@ Tensor Tensor::generate(llvm::ArrayRef<int64_t> shape, mlir::Type type,
     return generateAs<uint8_t>(shape, element);
   if (type.isInteger(8))
     return generateAs<int8_t>(shape, element);
+  if (type.isInteger(16))
+    return generateAs<int16_t>(shape, element);
   if (type.isInteger(32))
     return generateAs<int32_t>(shape, element);
   return generateAs<int64_t>(shape, element);

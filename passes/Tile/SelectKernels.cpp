@@ -45,12 +45,12 @@ std::string nameOf(transformer::ComputeOp compute, tile::Count rows) {
   for (Type type : compute.getInputs().getTypes())
     if (auto weight = dyn_cast<transformer::WeightType>(type); weight && weight.getRank() == 2)
       os << '_' << weight.getRows() << 'x' << weight.getColumns() << '_' << weight.getFormat();
-  bool isInteger = llvm::any_of(compute.getInputs().getTypes(), [](Type type) {
-    auto tensor = dyn_cast<RankedTensorType>(type);
-    return tensor && tensor.getElementType().isInteger(8);
-  });
-  if (isInteger)
-    os << "_int8";
+  for (unsigned bits : {8, 16})
+    if (llvm::any_of(compute.getInputs().getTypes(), [&](Type type) {
+          auto tensor = dyn_cast<RankedTensorType>(type);
+          return tensor && tensor.getElementType().isInteger(bits);
+        }))
+      os << "_int" << bits;
   if (rows != tile::Count::Tokens)
     os << '_' << tile::stringifyCount(rows);
   return name;

@@ -40,11 +40,11 @@ private:
   Scalar(double number, int64_t integer) : number(number), integer(integer) {}
 };
 
-/// A tensor of float (f32), uint8_t (i1), int8_t, int32_t or int64_t (i64 and index).
+/// A tensor of float (f32), uint8_t (i1), int8_t, int16_t, int32_t or int64_t (i64 and index).
 class Tensor {
 public:
   using Storage = std::variant<std::vector<float>, std::vector<uint8_t>, std::vector<int8_t>,
-                               std::vector<int32_t>, std::vector<int64_t>>;
+                               std::vector<int16_t>, std::vector<int32_t>, std::vector<int64_t>>;
 
   template <typename T>
   Tensor(llvm::ArrayRef<int64_t> shape, std::vector<T> elements)

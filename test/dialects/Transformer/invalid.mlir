@@ -190,7 +190,7 @@ func.func @f(%x: tensor<?x8xf32>, %w: !transformer.weight<[9, 8], f32>) {
 
 // linear (C2): integers come with scales.
 func.func @f(%x: tensor<?x8xi8>, %w: !transformer.weight<[9, 8], f32>) {
-  // expected-error @+1 {{expected 'scales' if and only if 'input' is i8, got 'tensor<?x8xi8>'}}
+  // expected-error @+1 {{expected 'scales' if and only if 'input' is i8 or i16, got 'tensor<?x8xi8>'}}
   %0 = transformer.linear %x, %w : tensor<?x8xi8>, !transformer.weight<[9, 8], f32> -> tensor<?x9xf32>
   return
 }
