@@ -46,7 +46,10 @@ Cost kernels::productCost(transformer::LinearOp linear) {
   const NumericFormat &format = *NumericFormat::lookup(weight.getFormat());
   auto layout = llvm::cantFail(
       PackedLayout::get(format, weight.getRows(), weight.getColumns(), interleavedRows));
-  uint64_t inputBytes = linear.getScales() ? weight.getColumns() * 9 / 8 : weight.getColumns() * 4;
+  auto input = cast<RankedTensorType>(linear.getInput().getType());
+  uint64_t inputBytes = weight.getColumns() * input.getElementTypeBitWidth() / 8;
+  if (linear.getScales())
+    inputBytes += weight.getColumns() / quantizedBlock * 4;
   return {layout.bytes, inputBytes + 4 * weight.getRows(),
           2 * uint64_t(weight.getRows()) * weight.getColumns()};
 }
@@ -59,15 +62,13 @@ namespace {
 
 /// The memory of a block with what is the same for many tiles.
 struct Panel {
-  /// A view for each plane: [columns / 4, 8, 4] i8 as codes are multiplied; floats: [columns, 8].
-  SmallVector<Value, 2> planes;
+  Value codes;            ///< [columns / 4, 8, 4] i8 as they are multiplied; floats: [columns, 8]
   Value scales, minimums; ///< [groups, 8] f32; null where there are none
 };
 
-/// One group of columns of a row group, ready to be multiplied: its codes are the sum of the planes
-/// (the second times 16); floats are the only plane.
+/// One group of columns of a row group, ready to be multiplied.
 struct Group {
-  SmallVector<Value, 2> planes;
+  Value codes; ///< floats: the values
   Value scales, minimums;
 };
 
@@ -77,8 +78,8 @@ struct WeightTile {
   std::optional<Panel> panel = {};
 };
 
-/// Sums of the activations of each group of columns: [groups, tokens], f32.
-struct ActivationSums {
+/// What is made of the activations, in the memory of the block, from a token on.
+struct OfActivations {
   Value view, firstToken;
 };
 
@@ -87,21 +88,32 @@ struct Product {
   const ProductInput &input;
   const NumericFormat &format;
   int64_t group; ///< columns that are decoded together
-  ActivationSums sums = {};
-  /// Signed bytes go as two planes of nibbles, code + 128 = 16 * upper + lower. One product of a
-  /// byte fills 16 bits, so that each needs three instructions of the two units that multiply; of
-  /// nibbles, 8 products are added before that. With one token splitting costs more than it gains.
-  bool isSplit = false;
+  /// The sums of each group of columns: [groups, tokens], f32.
+  OfActivations sums = {};
+  /// Activations as they are multiplied in 16 bits: [groups, group / 4, 2, 2, tokens] i16, of four
+  /// columns the even ones, then the odd ones. A product of signed bytes fills 16 bits, so that
+  /// those of each two columns are widened one by one; with several tokens it is cheaper to widen
+  /// the codes once for all of them. What comes as 16 bits has no other way.
+  OfActivations wide = {};
 
   Product(const ProductInput &input, Value weight)
       : input(input), format(*NumericFormat::lookup(
                           cast<tile::ViewType>(weight.getType()).getPacking().getFormat())),
         group(decodedColumns(format)) {}
   bool isInteger() const { return bool(input.scales); }
+  /// Whether activations are stored in 16 bits.
+  bool comesWide() const {
+    return cast<tile::ViewType>(input.values.getType()).getElementType().isInteger(16);
+  }
+  /// Whether several tokens are multiplied in 16 bits.
+  bool goesWide() const { return isInteger() && (comesWide() || format.codesAreSigned); }
   bool hasMinimum() const { return !format.codesAreSigned || format.hasMinimum; }
-  bool needsSums() const { return isInteger() && (hasMinimum() || isSplit); }
-  int64_t planes() const { return isSplit ? 2 : 1; }
-  int64_t run() const { return isSplit ? 8 : format.exactRun; }
+  bool needsSums() const { return isInteger() && hasMinimum(); }
+  /// Whether it takes more than an instruction or two to make a register of codes (which are of two
+  /// pieces), a scale (a product) or a value (of a half or a code). Else a panel saves nothing.
+  bool isCostlyToDecode() const {
+    return !isInteger() || format.planes[1].bits != 0 || format.isTwoLevel();
+  }
   int64_t groups() const { return input.columns / group; }
 };
 
@@ -138,46 +150,44 @@ Value reshape(TileBuilder &b, Value tile, ArrayRef<int64_t> shape) {
 Panel allocatePanel(TileBuilder &b, const Product &product) {
   int64_t columns = product.input.columns;
   if (!product.isInteger())
-    return {{allocate(b, {columns, interleavedRows}, b.f32())}, {}, {}};
+    return {allocate(b, {columns, interleavedRows}, b.f32()), {}, {}};
   Panel panel;
-  for (int64_t plane = 0; plane < product.planes(); ++plane)
-    panel.planes.push_back(allocate(b, {columns / 4, interleavedRows, 4}, b.i8()));
+  panel.codes = allocate(b, {columns / 4, interleavedRows, 4}, b.i8());
   panel.scales = allocate(b, {product.groups(), interleavedRows}, b.f32());
   if (product.hasMinimum())
     panel.minimums = allocate(b, {product.groups(), interleavedRows}, b.f32());
   return panel;
 }
 
+/// Announces a group of columns of the row group that is so many rows further; 0: none.
+void prefetch(TileBuilder &b, const WeightTile &tile, int64_t rowsAhead, Value column) {
+  if (rowsAhead)
+    tile::PrefetchOp::create(b.builder, b.loc, tile.weight, b.add(tile.row, rowsAhead), column);
+}
+
 /// One group of columns of a weight.
 Group decode(TileBuilder &b, const Product &product, Value weight, Value row, Value column) {
   if (!product.isInteger())
-    return {{decodeValues(b, weight, row, column)}, {}, {}};
+    return {decodeValues(b, weight, row, column), {}, {}};
   DecodedGroup decoded = decodeGroup(b, weight, row, column);
-  Group group{{decoded.codes}, decoded.scales, product.hasMinimum() ? decoded.minimums : Value()};
-  if (product.isSplit) {
-    auto type = cast<RankedTensorType>(decoded.codes.getType());
-    Value shifted = arith::XOrIOp::create(b.builder, b.loc, decoded.codes, b.constant(type, -128));
-    group.planes = {arith::AndIOp::create(b.builder, b.loc, shifted, b.constant(type, 15)),
-                    arith::ShRUIOp::create(b.builder, b.loc, shifted, b.constant(type, 4))};
-  }
-  return group;
+  return {decoded.codes, decoded.scales, product.hasMinimum() ? decoded.minimums : Value()};
 }
 
-/// Decodes a row group into its panel.
-void fillPanel(TileBuilder &b, const Product &product, const WeightTile &tile) {
+/// Decodes a row group into its panel, and announces the one that is so many rows further.
+void fillPanel(TileBuilder &b, const Product &product, const WeightTile &tile, int64_t rowsAhead) {
   const Panel &panel = *tile.panel;
   Value zero = b.index(0);
   b.forLoop(zero, b.index(product.groups()), 1, [&](Value number) {
     Value column = b.mul(number, product.group);
+    prefetch(b, tile, rowsAhead, column);
     Group group = decode(b, product, tile.weight, tile.row, column);
     if (!product.isInteger()) {
-      b.store(transpose(b, group.planes[0], {1, 0}), panel.planes[0], {column, zero});
+      b.store(transpose(b, group.codes, {1, 0}), panel.codes, {column, zero});
       return;
     }
-    for (auto [codes, view] : llvm::zip(group.planes, panel.planes)) {
-      Value quads = reshape(b, codes, {interleavedRows, product.group / 4, 4});
-      b.store(transpose(b, quads, {1, 0, 2}), view, {b.mul(number, product.group / 4), zero, zero});
-    }
+    Value quads = reshape(b, group.codes, {interleavedRows, product.group / 4, 4});
+    b.store(transpose(b, quads, {1, 0, 2}), panel.codes,
+            {b.mul(number, product.group / 4), zero, zero});
     b.store(transpose(b, group.scales, {1, 0}), panel.scales, {number, zero});
     if (panel.minimums)
       b.store(transpose(b, group.minimums, {1, 0}), panel.minimums, {number, zero});
@@ -195,50 +205,116 @@ Group readGroup(TileBuilder &b, const Product &product, const WeightTile &tile, 
     return transpose(b, b.load(view, {first, zero}, type), {1, 0});
   };
   if (!product.isInteger())
-    return {{loadFloats(panel.planes[0], column, product.group)}, {}, {}};
+    return {loadFloats(panel.codes, column, product.group), {}, {}};
   auto packing = cast<tile::ViewType>(tile.weight.getType()).getPacking();
   RankedTensorType type = panelType(tile::DecodeOp::resultTypes(packing).front());
   Group group;
-  for (Value view : panel.planes) {
-    Value quads = b.load(view, {b.mul(number, product.group / 4), zero, zero}, type);
-    group.planes.push_back(
-        reshape(b, transpose(b, quads, {1, 0, 2}), {interleavedRows, product.group}));
-  }
+  Value quads = b.load(panel.codes, {b.mul(number, product.group / 4), zero, zero}, type);
+  group.codes = reshape(b, transpose(b, quads, {1, 0, 2}), {interleavedRows, product.group});
   group.scales = loadFloats(panel.scales, number, 1);
   if (panel.minimums)
     group.minimums = loadFloats(panel.minimums, number, 1);
   return group;
 }
 
-/// The sums of one group of columns of one token, from 32 neighbouring bytes: pairs of pairs meet
-/// in their lane, then the lanes.
-Value sumGroup(TileBuilder &b, const Product &product, Value column, Value token) {
-  int64_t group = product.group;
-  SmallVector<int64_t> registers{1, 0, 2, 0}, lanes;
-  for (int64_t step = 4; step < 4 * interleavedRows; step *= 2)
-    lanes.append({step < group ? step : 0, 0});
-  MLIRContext *context = b.builder.getContext();
-  auto layout = tile::LayoutAttr::get(context, 2, registers, lanes);
-  Value x = b.load(product.input.values, {column, token},
-                   RankedTensorType::get({group, 1}, b.i8(), layout));
-  Value quads = transpose(b, reshape(b, x, {group / 4, 4}), {1, 0});
-  Value ones = b.constant(tileType({1, 4}, b.i8(), -1), 1);
-  auto sums = tileType({1, group / 4}, b.i32(), 1);
-  Value inLanes = tile::ContractOp::create(b.builder, b.loc, sums, tile::Atom::Vpmaddubsw, ones,
-                                           quads, b.constant(sums, 0), 1, false);
-  return b.toF32(b.reduce(tile::ReduceKind::Add, inLanes, 1));
+/// dot(codes, x), exact.
+Value multiplyIntegers(TileBuilder &b, Value codes, Value x, Value zero, int64_t run,
+                       bool isSigned) {
+  bool isWide = cast<RankedTensorType>(x.getType()).getElementType().isInteger(16);
+  return tile::ContractOp::create(b.builder, b.loc, zero.getType(),
+                                  isWide ? tile::Atom::Vpmaddwd : tile::Atom::Vpmaddubsw, codes, x,
+                                  zero, isWide ? 1 : run, isSigned);
 }
 
-/// Sums of the activations of all tokens of a range, once for all rows.
-ActivationSums emitSums(TileBuilder &b, const Product &product, const ProductRange &range) {
-  Value view = allocate(b, {product.groups(), range.mostTokens}, b.f32());
-  b.forLoop(range.firstToken, range.lastToken, 1, [&](Value token) {
-    b.forLoop(b.index(0), b.index(product.groups()), 1, [&](Value number) {
-      Value sum = sumGroup(b, product, b.mul(number, product.group), token);
-      b.store(sum, view, {number, b.sub(token, range.firstToken)});
-    });
-  });
-  return {view, range.firstToken};
+/// One group of columns of some tokens, [group, tokens] as stored. The four columns in a lane are
+/// in their order, or, as they are multiplied in 16 bits, the even ones first.
+Value loadGroup(TileBuilder &b, const Product &product, Value number, Value token, int64_t tokens,
+                bool evenFirst) {
+  int64_t group = product.group;
+  SmallVector<int64_t> registers{1, 0, 2, 0}, lanes;
+  if (evenFirst)
+    registers = {2, 0, 1, 0};
+  for (int64_t step = 1; step < tokens; step *= 2)
+    registers.append({0, step});
+  for (int64_t step = 4; step < 4 * interleavedRows; step *= 2)
+    lanes.append({step < group ? step : 0, 0});
+  auto layout = tile::LayoutAttr::get(b.builder.getContext(), 2, registers, lanes);
+  Type element = cast<tile::ViewType>(product.input.values.getType()).getElementType();
+  return b.load(product.input.values, {b.mul(number, group), token},
+                RankedTensorType::get({group, tokens}, element, layout));
+}
+
+/// Sums of [4, 8] numbers, a row in a register, over their lanes: [4, 1]. Whenever half of the
+/// lanes are added to the other half, rows take the place that becomes free: 4 additions, not 12.
+Value sumLanes(TileBuilder &b, Value tile) {
+  auto convert = [&](ArrayRef<int64_t> shape, ArrayRef<int64_t> registers,
+                     ArrayRef<int64_t> lanes) {
+    auto layout = tile::LayoutAttr::get(b.builder.getContext(), 3, registers, lanes);
+    tile = b.convertLayout(reshape(b, tile, shape), RankedTensorType::get(shape, b.i32(), layout));
+    tile = b.reduce(tile::ReduceKind::Add, tile, 1);
+  };
+  convert({4, 2, 4}, {0, 1, 0, 2, 0, 0}, {0, 0, 1, 0, 0, 2, 1, 0, 0});
+  convert({4, 2, 2}, {0, 1, 0}, {0, 0, 1, 2, 0, 0, 1, 0, 0});
+  return b.reduce(tile::ReduceKind::Add, reshape(b, tile, {4, 2}), 1);
+}
+
+/// The sums of one group of columns of some tokens, [1, tokens]: pairs of pairs meet in their lane,
+/// then the lanes.
+Value sumGroup(TileBuilder &b, const Product &product, Value number, Value token, int64_t tokens) {
+  int64_t quads = product.group / 4, all = quads * tokens;
+  Value x = loadGroup(b, product, number, token, tokens, product.comesWide());
+  x = transpose(b, reshape(b, x, {quads, 4, tokens}), {1, 2, 0});
+  Value ones = b.constant(tileType({1, 4}, b.i8(), -1), 1);
+  SmallVector<int64_t> registers, lanes;
+  for (int64_t step = quads; step < all; step *= 2)
+    registers.append({0, step});
+  for (int64_t step = 1; step < interleavedRows; step *= 2)
+    lanes.append({0, step < quads ? step : 0});
+  auto layout = tile::LayoutAttr::get(b.builder.getContext(), 2, registers, lanes);
+  Value zero = b.constant(RankedTensorType::get({1, all}, b.i32(), layout), 0);
+  Value inLanes = reshape(b, multiplyIntegers(b, ones, reshape(b, x, {4, all}), zero, 1, false),
+                          {tokens, quads});
+  Value sums = tokens == 4 && quads == interleavedRows
+                   ? sumLanes(b, inLanes)
+                   : b.reduce(tile::ReduceKind::Add, inLanes, 1);
+  return b.toF32(transpose(b, sums, {1, 0}));
+}
+
+/// Widens a group of columns of one token and stores it for the products.
+void widenGroup(TileBuilder &b, const Product &product, Value number, Value token) {
+  int64_t group = product.group;
+  Value x = loadGroup(b, product, number, token, 1, /*evenFirst=*/true), zero = b.index(0);
+  if (!product.comesWide()) {
+    auto type = cast<RankedTensorType>(x.getType()).clone(b.builder.getI16Type());
+    x = arith::ExtSIOp::create(b.builder, b.loc, type, x);
+  }
+  b.store(reshape(b, x, {1, group / 4, 2, 2, 1}), product.wide.view,
+          {number, zero, zero, zero, b.sub(token, product.wide.firstToken)});
+}
+
+/// Memory for the activations of so many tokens in 16 bits.
+Value allocateWide(TileBuilder &b, const Product &product, int64_t tokens) {
+  int64_t group = product.group;
+  auto type = tile::ViewType::get(
+      b.builder.getContext(), {product.groups(), group / 4, 2, 2, tokens}, b.builder.getI16Type(),
+      {group, 2, 1, group / 2, product.input.columns}, tile::PackedAttr(), tile::Space::Shared);
+  return tile::AllocOp::create(b.builder, b.loc, type);
+}
+
+/// One group of columns of some tokens as they are multiplied in 16 bits, [group, tokens].
+Value loadWide(TileBuilder &b, const Product &product, Value number, Value token, int64_t tokens) {
+  int64_t group = product.group;
+  SmallVector<int64_t> registers{0, 0, 1, 0, 0, 0, 0, 0, 1, 0}, lanes(15, 0);
+  for (int64_t quad = 1; quad < group / 4; quad *= 2)
+    registers.append({0, quad, 0, 0, 0});
+  for (int64_t step = 1; step < tokens; step *= 2)
+    registers.append({0, 0, 0, 0, step});
+  auto layout = tile::LayoutAttr::get(b.builder.getContext(), 5, registers, lanes);
+  auto type = RankedTensorType::get({1, group / 4, 2, 2, tokens}, b.builder.getI16Type(), layout);
+  Value zero = b.index(0);
+  Value x = b.load(product.wide.view,
+                   {number, zero, zero, zero, b.sub(token, product.wide.firstToken)}, type);
+  return reshape(b, x, {group, tokens});
 }
 
 //===----------------------------------------------------------------------------------------------===//
@@ -250,23 +326,18 @@ struct Step {
   ArrayRef<WeightTile> tiles;
   Value firstToken;
   int64_t tokens;
+  /// The rows that come after these, to be read from memory while these are multiplied; 0: none.
+  int64_t rowsAhead = 0;
 
   RankedTensorType sumsType(Type element) const {
     return tileType({interleavedRows, tokens}, element, 0);
   }
 };
 
-/// dot(codes, x), exact.
-Value multiplyIntegers(TileBuilder &b, Value codes, Value x, Value zero, int64_t run,
-                       bool isSigned) {
-  return tile::ContractOp::create(b.builder, b.loc, zero.getType(), tile::Atom::Vpmaddubsw, codes,
-                                  x, zero, run, isSigned);
-}
-
 /// The sums of activations of a group, the same in all rows.
 Value readSums(TileBuilder &b, const Product &product, const Step &step, Value number, Value x,
                Value zero) {
-  if (const ActivationSums &sums = product.sums; sums.view) {
+  if (const OfActivations &sums = product.sums; sums.view) {
     Value token = b.sub(step.firstToken, sums.firstToken);
     return b.broadcast(b.load(sums.view, {number, token}, tileType({1, step.tokens}, b.f32(), -1)),
                        step.sumsType(b.f32()));
@@ -276,14 +347,6 @@ Value readSums(TileBuilder &b, const Product &product, const Step &step, Value n
   return b.toF32(multiplyIntegers(b, ones, x, zero, runOfOnes, false));
 }
 
-/// dot(code, x) of split codes: 16 * upper + lower - 128 * sum(x), exact.
-Value joinPlanes(TileBuilder &b, Value lower, Value upper, Value sumOfX) {
-  auto integers = cast<RankedTensorType>(upper.getType());
-  Value shifted = arith::ShLIOp::create(b.builder, b.loc, upper, b.constant(integers, 4));
-  Value both = b.toF32(arith::AddIOp::create(b.builder, b.loc, shifted, lower));
-  return b.fma(sumOfX, b.constant(cast<RankedTensorType>(both.getType()), -128), both);
-}
-
 /// For each tile s_w dot(codes, x) + m_w sum(x) of one group of columns, in float32, added to
 /// `partials` where there are some. The products stand side by side, so that the emitter reads an
 /// activation once for all of them.
@@ -291,23 +354,24 @@ void addIntegerGroups(TileBuilder &b, const Product &product, const Step &step, 
                       MutableArrayRef<Value> partials) {
   auto type = step.sumsType(b.f32());
   Value zero = b.constant(step.sumsType(b.i32()), 0);
-  Value x = b.load(product.input.values, {b.mul(number, product.group), step.firstToken},
-                   tileType({product.group, step.tokens}, b.i8(), -1));
+  Value x = product.wide.view
+                ? loadWide(b, product, number, step.firstToken, step.tokens)
+                : b.load(product.input.values, {b.mul(number, product.group), step.firstToken},
+                         tileType({product.group, step.tokens}, b.i8(), -1));
   SmallVector<Group> groups;
-  for (const WeightTile &tile : step.tiles)
+  for (const WeightTile &tile : step.tiles) {
+    prefetch(b, tile, step.rowsAhead, b.mul(number, product.group));
     groups.push_back(readGroup(b, product, tile, number));
+  }
   Value sumOfX;
   if (product.needsSums())
     sumOfX = readSums(b, product, step, number, x, zero);
   SmallVector<Value> dots;
   for (const Group &group : groups)
-    for (Value codes : group.planes)
-      dots.push_back(multiplyIntegers(b, codes, x, zero, product.run(),
-                                      product.format.codesAreSigned && !product.isSplit));
-  for (auto [i, group] : llvm::enumerate(groups)) {
-    Value y =
-        product.isSplit ? joinPlanes(b, dots[2 * i], dots[2 * i + 1], sumOfX) : b.toF32(dots[i]);
-    Value scales = b.broadcast(group.scales, type), &partial = partials[i];
+    dots.push_back(multiplyIntegers(b, group.codes, x, zero, product.format.exactRun,
+                                    product.format.codesAreSigned));
+  for (auto [group, dot, partial] : llvm::zip(groups, dots, partials)) {
+    Value y = b.toF32(dot), scales = b.broadcast(group.scales, type);
     partial = partial ? b.fma(scales, y, partial) : b.mulf(scales, y);
     if (group.minimums)
       partial = b.fma(b.broadcast(group.minimums, type), sumOfX, partial);
@@ -339,9 +403,11 @@ SmallVector<Value> emitFloatStep(TileBuilder &b, const Product &product, const S
         Value x = b.load(product.input.values, {b.mul(number, product.group), step.firstToken},
                          tileType({product.group, step.tokens}, b.f32(), -1));
         SmallVector<Value> next;
+        for (const WeightTile &tile : step.tiles)
+          prefetch(b, tile, step.rowsAhead, b.mul(number, product.group));
         for (auto [tile, acc] : llvm::zip(step.tiles, carried))
           next.push_back(tile::ContractOp::create(b.builder, b.loc, acc.getType(), tile::Atom::Fma,
-                                                  readGroup(b, product, tile, number).planes[0], x,
+                                                  readGroup(b, product, tile, number).codes, x,
                                                   acc));
         return next;
       });
@@ -368,6 +434,9 @@ void forTokens(TileBuilder &b, Value begin, Value end, int64_t most,
 /// codes, products and what is read.
 constexpr int64_t sumRegisters = 8;
 
+/// Tokens whose activations are summed together.
+constexpr int64_t sumTokens = 4;
+
 /// Emits the tiles of a range: for one token, for a few, for many.
 class RangeEmitter {
 public:
@@ -376,8 +445,16 @@ public:
       : b(b), product(product), weights(weights), range(range), epilogue(epilogue) {}
 
   void emit() {
+    if (product.goesWide()) {
+      int64_t ofToken = 2 * product.input.columns;
+      wideTokens = std::clamp<int64_t>(range.memoryBytes / 3 * 2 / ofToken, 1, range.mostTokens);
+      if (int64_t tile = range.schedule.tileTokens; wideTokens > tile)
+        wideTokens -= wideTokens % tile;
+      if (product.comesWide() || wideTokens * ofToken <= range.memoryBytes)
+        wideMemory = allocateWide(b, product, wideTokens);
+    }
     Value count = b.sub(range.lastToken, range.firstToken);
-    b.ifLess(count, b.index(2), [&] { emitSingle(); }, [&] { emitSeveral(count); });
+    b.ifLess(count, b.index(2), [&] { emitSingle(); }, [&] { emitSeveral(); });
   }
 
 private:
@@ -405,8 +482,8 @@ private:
     return tiles;
   }
 
-  void emitTile(ArrayRef<WeightTile> tiles, Value token, int64_t tokens) {
-    SmallVector<Value> sums = emitStep(b, product, {tiles, token, tokens});
+  void emitTile(ArrayRef<WeightTile> tiles, Value token, int64_t tokens, int64_t rowsAhead = 0) {
+    SmallVector<Value> sums = emitStep(b, product, {tiles, token, tokens, rowsAhead});
     int64_t groups = tiles.size() / weights.size();
     for (int64_t group = 0; group < groups; ++group) {
       SmallVector<Value> ofWeights;
@@ -419,35 +496,87 @@ private:
   void emitSingle() {
     together = range.schedule.singleGroups;
     b.forLoop(range.firstToken, range.lastToken, 1, [&](Value token) {
-      forRows([&](Value row, int64_t groups) { emitTile(makeTiles(row, groups), token, 1); });
+      if (product.comesWide())
+        widen(token, b.add(token, 1));
+      // Rows that are read in time: one row group of one token takes less than memory's answer.
+      int64_t steps = product.isInteger() ? 2 : 1;
+      forRows([&](Value row, int64_t groups) {
+        emitTile(makeTiles(row, groups), token, 1, steps * groups * interleavedRows);
+      });
     });
   }
 
-  void emitSeveral(Value count) {
-    int64_t sumBytes = product.isInteger() ? 4 * product.groups() * range.mostTokens : 0;
-    bool hasMemory = sumBytes < range.memoryBytes;
-    product.isSplit = hasMemory && product.isInteger() && product.format.codesAreSigned;
-    if (hasMemory && product.needsSums())
-      product.sums = emitSums(b, product, range);
-    int64_t ofRowGroup = weights.size() * product.planes();
-    most = range.schedule.countTileTokens(ofRowGroup);
-    together = std::max<int64_t>(sumRegisters / (ofRowGroup * most), 1);
+  /// Fills the memory of 16-bit activations with those of some tokens.
+  void widen(Value firstToken, Value lastToken) {
+    product.wide = {wideMemory, firstToken};
+    b.forLoop(firstToken, lastToken, 1, [&](Value token) {
+      b.forLoop(b.index(0), b.index(product.groups()), 1,
+                [&](Value number) { widenGroup(b, product, number, token); });
+    });
+  }
+
+  void emitSeveral() {
+    most = range.schedule.countTileTokens(weights.size());
+    together = std::max<int64_t>(sumRegisters / (weights.size() * most), 1);
+    if (!wideMemory)
+      return emitPart({range.firstToken, range.lastToken, range.mostTokens, range.memoryBytes});
+    int64_t left = range.memoryBytes - 2 * product.input.columns * wideTokens;
+    auto emitWide = [&](Value first, Value last) {
+      widen(first, last);
+      emitPart({first, last, wideTokens, left});
+    };
+    if (wideTokens == range.mostTokens)
+      return emitWide(range.firstToken, range.lastToken);
+    b.forLoop(range.firstToken, range.lastToken, wideTokens, [&](Value first) {
+      Value last = b.add(first, wideTokens);
+      emitWide(first, arith::MinUIOp::create(b.builder, b.loc, last, range.lastToken));
+    });
+  }
+
+  /// Tokens whose activations are prepared together, and the memory that is left for that.
+  struct Part {
+    Value firstToken, lastToken;
+    int64_t mostTokens, memoryBytes;
+  };
+
+  void emitPart(const Part &part) {
+    int64_t sumBytes = product.needsSums() ? 4 * product.groups() * part.mostTokens : 0;
+    if (product.needsSums() && sumBytes < part.memoryBytes)
+      emitSums(part);
+    if (!product.isCostlyToDecode())
+      return emitDirect(part);
     int64_t panelBytes = together * weights.size() * interleavedRows * product.input.columns *
-                         (product.isInteger() ? product.planes() + 1 : 4); // with scales
-    if (sumBytes + panelBytes > range.memoryBytes)
-      return emitDirect();
+                         (product.isInteger() ? 2 : 4); // with scales
+    if (sumBytes + panelBytes > part.memoryBytes)
+      return emitDirect(part);
+    Value count = b.sub(part.lastToken, part.firstToken);
     b.ifLess(
-        count, b.index(range.schedule.panelTokens), [&] { emitDirect(); },
-        [&] { emitWithPanels(); });
+        count, b.index(range.schedule.panelTokens), [&] { emitDirect(part); },
+        [&] { emitWithPanels(part); });
   }
 
-  void emitDirect() {
-    forTokens(b, range.firstToken, range.lastToken, most, [&](Value token, int64_t tokens) {
-      forRows([&](Value row, int64_t groups) { emitTile(makeTiles(row, groups), token, tokens); });
+  /// Sums of the activations of all tokens of a part, once for all rows.
+  void emitSums(const Part &part) {
+    product.sums = {allocate(b, {product.groups(), part.mostTokens}, b.f32()), part.firstToken};
+    auto emit = [&](Value token, int64_t tokens) {
+      b.forLoop(b.index(0), b.index(product.groups()), 1, [&](Value number) {
+        b.store(sumGroup(b, product, number, token, tokens), product.sums.view,
+                {number, b.sub(token, part.firstToken)});
+      });
+    };
+    forTokens(b, part.firstToken, part.lastToken, sumTokens, emit);
+  }
+
+  void emitDirect(const Part &part) {
+    forRows([&](Value row, int64_t groups) {
+      // While tokens are multiplied, the next rows come from memory.
+      forTokens(b, part.firstToken, part.lastToken, most, [&](Value token, int64_t tokens) {
+        emitTile(makeTiles(row, groups), token, tokens, groups * interleavedRows);
+      });
     });
   }
 
-  void emitWithPanels() {
+  void emitWithPanels(const Part &part) {
     SmallVector<Panel> panels;
     for (size_t i = 0; i < together * weights.size(); ++i)
       panels.push_back(allocatePanel(b, product));
@@ -455,9 +584,9 @@ private:
       SmallVector<WeightTile> tiles = makeTiles(row, groups);
       for (auto [tile, panel] : llvm::zip(tiles, panels)) {
         tile.panel = panel;
-        fillPanel(b, product, tile);
+        fillPanel(b, product, tile, groups * interleavedRows);
       }
-      forTokens(b, range.firstToken, range.lastToken, most,
+      forTokens(b, part.firstToken, part.lastToken, most,
                 [&](Value token, int64_t tokens) { emitTile(tiles, token, tokens); });
     });
   }
@@ -469,6 +598,8 @@ private:
   ProductEpilogue epilogue;
   int64_t most = 1;     ///< tokens of a tile
   int64_t together = 1; ///< row groups of each weight in a tile
+  Value wideMemory;     ///< for 16-bit activations of `wideTokens`; null where there is none
+  int64_t wideTokens = 0;
 };
 
 } // namespace

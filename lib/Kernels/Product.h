@@ -4,17 +4,18 @@
 // and a few tokens.
 //
 //   float32 activations: the codes become numbers, one fused multiply-add for each column,
-//   ascending. int8 activations (scales given): per block of 32 columns the codes' integer dot
-//   products are exact; then in float32, blocks ascending:   acc += s_x * (s_w * dot(codes, x) +
-//   m_w * sum(x))
+//   ascending. int8 or int16 activations (scales given): per block of 32 columns the codes' integer
+//   dot products are exact; then in float32 (to which a dot product of int16 is rounded), blocks
+//   ascending:   acc += s_x * (s_w * dot(codes, x) + m_w * sum(x))
 //
 // A token's sum is a function of its own numbers: the tokens beside it, and how many there are,
 // change no bit.
 //
 // What is done once for many. A weight's bits become codes in registers, and the sums of
 // activations do not depend on the row. With one token both are needed once. A block of tokens
-// keeps the sums in its own memory for all rows; with many tokens also a *panel*, the codes and
-// scales of two row groups as bytes and floats, which every tile of tokens then reads.
+// keeps the sums in its own memory for all rows, and activations that are multiplied in 16 bits;
+// with many tokens also a *panel*, the codes and scales of two row groups as bytes and floats,
+// which every tile of tokens then reads.
 //
 //===----------------------------------------------------------------------------------------------===//
 
@@ -26,8 +27,8 @@
 
 namespace ingot::kernels {
 
-/// Activations of a product: values seen as [columns, rows] (float32 or int8), and for int8 the
-/// scales seen as [columns / 32, rows].
+/// Activations of a product: values seen as [columns, rows] (float32, int8 or int16), and for
+/// integers the scales seen as [columns / 32, rows].
 struct ProductInput {
   mlir::Value values, scales;
   int64_t columns;

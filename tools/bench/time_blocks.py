@@ -4,9 +4,9 @@
 usage: time_blocks.py --ingot BIN --checkpoint FILE --kernel NAME [--tokens 1,4,64] [--passes 40] [compile options]
 
 The kernel is compiled as in an artefact (`ingot compile --stop-after target`), linked with clang-22 and run on random bytes.
-The best of many passes of a short block is steady on a machine that others use too. With one token each pass reads other
-weights, so that they come from memory; the median of its passes is the rate of a stream. The time of a call for no tokens
-is taken off.
+The best of many passes of a short block is steady on a machine that others use too. With up to 8 tokens each pass reads
+other weights, so that they come from memory, as in a step; with one the median of its passes is the rate of a stream. The
+time of a call for no tokens is taken off.
 """
 import argparse
 import ctypes
@@ -23,6 +23,7 @@ BITS = {"q4_0": 4.5, "q4_1": 5, "q5_0": 5.5, "q5_1": 6, "q8_0": 8.5, "q4_k": 4.6
         "q2_k": 3.125, "q3_k": 3.5625,
         "f16": 16, "bf16": 16, "f32": 32}  # of a packed weight
 COLD_BYTES = 200 << 20  # beyond the last cache
+COLD_TOKENS = 8
 
 
 def compile_stage(args, rest, stage, out):
@@ -46,7 +47,7 @@ def read_signature(text, kernel):
 
 
 def extent(text, tokens):
-    match = re.fullmatch(r"\s*tokens(?: ceildiv (\d+))?\s*", text)
+    match = re.fullmatch(r"\s*(?:tokens|outputs)(?: ceildiv (\d+))?\s*", text)
     return -(-tokens // int(match.group(1) or 1)) if match else int(text)
 
 
@@ -67,7 +68,7 @@ def time_call(function, arguments, counts, x, y):
 
 def time_kernel(function, views, grid, work, tokens, passes):
     weight = sum(size for size, _, packed in views if packed)
-    copies = max(2, int(COLD_BYTES / weight)) if tokens == 1 else 1
+    copies = max(2, int(COLD_BYTES / weight)) if tokens <= COLD_TOKENS else 1
     sets = []
     shared = {i: random_bytes(size * (tokens if counted else 1))
               for i, (size, counted, packed) in enumerate(views) if not packed}

@@ -20,7 +20,7 @@ namespace ingot::test {
 /// One region. Sizes that a family does not have are not looked at.
 struct KernelCase {
   llvm::StringRef family;
-  /// `f32`, `int8`, or `both`: one case for each.
+  /// `f32`, `int8`, `int16`, `both` of the first two, or `all`: one case for each.
   llvm::StringRef activations = "f32";
   /// Of the weight: a numeric format, or `each`: one case for each that there is.
   llvm::StringRef format = "f32";

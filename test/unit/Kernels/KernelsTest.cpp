@@ -48,8 +48,8 @@ std::vector<float> drawFloats(int64_t count, std::mt19937 &random) {
 /// What the numbers of a case are drawn for.
 struct InputSizes {
   int64_t tokens, outputs;
-  int64_t idLimit; ///< of integers
-  bool isScale = false;
+  int64_t idLimit;    ///< of integers
+  float integers = 0; ///< not 0: scales of so many
 };
 
 Tensor drawTensor(RankedTensorType type, const InputSizes &sizes, std::mt19937 &random) {
@@ -64,16 +64,20 @@ Tensor drawTensor(RankedTensorType type, const InputSizes &sizes, std::mt19937 &
     ids.back() = sizes.idLimit - 1;
     return Tensor(shape, ids);
   }
-  if (type.getElementType().isInteger(8)) {
-    std::vector<int8_t> values(count);
-    for (int8_t &value : values)
-      value = int(random() % 255) - 127;
+  auto drawIntegers = [&]<typename T>(T most) {
+    std::vector<T> values(count);
+    for (T &value : values)
+      value = int(random() % (2 * most + 1)) - most;
     return Tensor(shape, values);
-  }
+  };
+  if (type.getElementType().isInteger(8))
+    return drawIntegers(int8_t(127));
+  if (type.getElementType().isInteger(16))
+    return drawIntegers(int16_t(32767));
   std::vector<float> values = drawFloats(count, random);
-  if (sizes.isScale) // so that scale times value is about 1
+  if (sizes.integers) // so that scale times value is about 1
     for (float &value : values)
-      value = (1 + std::fabs(value)) / 128;
+      value = (1 + std::fabs(value)) / sizes.integers;
   else if (sizes.tokens > 2) // a row without anything
     std::fill_n(values.begin() + count / sizes.tokens, count / sizes.tokens, 0.0f);
   return Tensor(shape, values);
@@ -185,8 +189,9 @@ void Check::drawInputs(func::FuncOp function) {
       inputs.push_back(makeBatch(kernel));
     } else {
       auto tensor = cast<RankedTensorType>(type);
-      sizes.isScale = hasIntegers; // scales follow their integers
-      hasIntegers = tensor.getElementType().isInteger(8);
+      float most = kernel.activations == "int16" ? 32768 : 128;
+      sizes.integers = hasIntegers ? most : 0; // scales follow their integers
+      hasIntegers = tensor.getElementType().isInteger(8) || tensor.getElementType().isInteger(16);
       inputs.push_back(drawTensor(tensor, sizes, random));
     }
   }
@@ -219,7 +224,7 @@ double Check::getTolerance() const {
         for (const std::vector<float> *values : {&entry.key, &entry.value})
           add(*values, values->size());
   }
-  if (kernel.activations == "int8") // at most 127 times a scale of at most 6 / 128
+  if (kernel.activations != "f32") // at most 127 times a scale of at most 6 / 128, or like that
     inputNorm = std::max(inputNorm, 6 * std::sqrt(double(kernel.columns)));
   for (const std::string &name : store.getNames()) {
     const WeightInfo &info = *store.find(name);
@@ -485,11 +490,11 @@ TEST(KernelTable, HasEveryFamilyAndFormat) {
         << "add a case of '" << family.name.str() << "' to the table in KernelPrograms.cpp";
   for (const NumericFormat &format : NumericFormat::all())
     for (llvm::StringRef family : getFamilies())
-      for (llvm::StringRef activations : {"f32", "int8"}) {
+      for (llvm::StringRef activations : {"f32", "int8", "int16"}) {
         // LinearActivation is Linear with another end.
         bool isProduct = family.contains("Linear") && family != "LinearActivation";
         if ((!isProduct && family != "Embedding") ||
-            (activations == "int8" && (format.isFloat() || !isProduct)))
+            (activations != "f32" && (format.isFloat() || !isProduct)))
           continue;
         EXPECT_TRUE(llvm::any_of(getKernelCases(),
                                  [&](const KernelCase &kernel) {
