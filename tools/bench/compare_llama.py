@@ -3,7 +3,7 @@
 
 usage: compare_llama.py run --ingot BIN --model FILE.ingot --gguf FILE.gguf [--threads 2] [--rounds 5]
                             [--prompt-tokens 512] [--gen-tokens 64] [--allow-noise]
-       compare_llama.py requantize FILE.gguf OUT.gguf --type q4_0|q8_0|f16
+       compare_llama.py requantize FILE.gguf OUT.gguf --type q4_0|q8_0|f16|q4_k_m
        compare_llama.py peer FILE.gguf [--threads 2] [--prompt-tokens 512] [--gen-tokens 64]
 
 llama.cpp comes from PyPI (llama-cpp-python, built on install) and is driven through its C API alone: a prompt from an empty
@@ -74,7 +74,7 @@ def measure_peer(args):
 def requantize(args):
     import llama_cpp
     types = {"q4_0": llama_cpp.LLAMA_FTYPE_MOSTLY_Q4_0, "q8_0": llama_cpp.LLAMA_FTYPE_MOSTLY_Q8_0,
-             "f16": llama_cpp.LLAMA_FTYPE_MOSTLY_F16}
+             "f16": llama_cpp.LLAMA_FTYPE_MOSTLY_F16, "q4_k_m": llama_cpp.LLAMA_FTYPE_MOSTLY_Q4_K_M}
     options = llama_cpp.llama_model_quantize_default_params()
     options.ftype, options.allow_requantize = types[args.type], True
     if llama_cpp.llama_model_quantize(args.file.encode(), args.out.encode(), ctypes.byref(options)):
@@ -143,7 +143,7 @@ def main():
     again.set_defaults(do=requantize)
     again.add_argument("file")
     again.add_argument("out")
-    again.add_argument("--type", choices=("q4_0", "q8_0", "f16"), default="q4_0")
+    again.add_argument("--type", choices=("q4_0", "q8_0", "f16", "q4_k_m"), default="q4_0")
     args = parser.parse_args()
     args.do(args)
 
