@@ -14,6 +14,7 @@ TokenMixing LinearOp::getTokenMixing() { return TokenMixing::RowWise; }
 TokenMixing NormOp::getTokenMixing() { return TokenMixing::RowWise; }
 TokenMixing RopeOp::getTokenMixing() { return TokenMixing::RowWise; }
 TokenMixing ActivationOp::getTokenMixing() { return TokenMixing::RowWise; }
+TokenMixing GatherChannelsOp::getTokenMixing() { return TokenMixing::RowWise; }
 TokenMixing QuantizeOp::getTokenMixing() { return TokenMixing::RowWise; }
 
 /// The weight `name` must have exactly `expected` as its shape (unknown sizes agree).
@@ -104,6 +105,16 @@ LogicalResult RopeOp::verify() {
   if (!(getBase().convertToDouble() > 0))
     return emitOpError("expected 'base' to be positive, got ") << getBase().convertToDouble();
   return success();
+}
+
+LogicalResult GatherChannelsOp::verify() {
+  // (C1)
+  auto shape = shapeOf(getInput());
+  if (shape.empty())
+    return emitOpError("expected 'input' to have at least rank 1, got 0");
+  if (auto format = getOrder().getType().getFormat(); format != "f32")
+    return emitOpError("expected 'order' to be in f32, got ") << format;
+  return verifyWeight(*this, "order", getOrder(), {shape.back()});
 }
 
 LogicalResult QuantizeOp::verify() {

@@ -129,6 +129,25 @@ def ActivationOp : Transformer_Op<"activation", [Pure, RowWise, Elementwise, Sam
   let assemblyFormat = "$kind $input attr-dict `:` type($input)";
 }
 
+def GatherChannelsOp : Transformer_Op<"gather_channels", [Pure, RowWise, AllTypesMatch<["input", "result"]>]> {
+  let summary = "channels in another order";
+  let description = [{
+    y[c] = x[order[c]]: what a product reads whose weight has its columns in another order (act-order of GPTQ). Elements
+    of `order` are whole numbers from 0 to C - 1; others are truncated and clamped to them, NaN to 0.
+
+    Constraints:
+    - (C1) `order` is [C], C the last dimension of `input`, in f32.
+
+    ```mlir
+    %y = transformer.gather_channels %x, %order : tensor<?x576xf32>, !transformer.weight<[576], f32>
+    ```
+  }];
+  let arguments = (ins F32RankedTensor:$input, Transformer_Weight:$order);
+  let results = (outs F32RankedTensor:$result);
+  let assemblyFormat = "$input `,` $order attr-dict `:` type($input) `,` type($order)";
+  let hasVerifier = 1;
+}
+
 def QuantizeOp : Transformer_Op<"quantize", [Pure, RowWise]> {
   let summary = "activations as 8-bit integers with a scale for each block";
   let description = [{

@@ -14,6 +14,8 @@ namespace ingot::kernels {
 
 // Embedding.cpp
 extern const Family embeddingFamily, selectRowsFamily;
+// GatherChannels.cpp
+extern const Family gatherChannelsFamily;
 // Norm.cpp
 extern const Family rmsNormFamily, rmsNormQuantizeFamily, layerNormFamily, layerNormQuantizeFamily,
     quantizeFamily;

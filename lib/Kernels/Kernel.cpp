@@ -15,6 +15,7 @@ llvm::ArrayRef<Family> kernels::kernelFamilies() {
       layerNormFamily,
       layerNormQuantizeFamily,
       quantizeFamily,
+      gatherChannelsFamily,
       linearFamily,
       linearActivationFamily,
       linearGatedActivationFamily,

@@ -149,6 +149,23 @@ static LogicalResult activation(ActivationOp op, Frame &frame) {
   return success();
 }
 
+static LogicalResult gatherChannels(GatherChannelsOp op, Frame &frame) {
+  auto &input = frame.tensor(op.getInput());
+  auto order = frame.context.readVector(op, frame.weight(op.getOrder()));
+  if (failed(order))
+    return failure();
+  int64_t channels = input.shape().back();
+  std::vector<float> result(input.size());
+  for (int64_t c = 0; c < channels; ++c) {
+    float number = (*order)[c] > 0 ? (*order)[c] : 0.0f; // NaN is not
+    int64_t from = number < float(channels - 1) ? int64_t(number) : channels - 1;
+    for (int64_t row = 0; row < int64_t(input.size()); row += channels)
+      result[row + c] = input.floats()[row + from];
+  }
+  frame.set(op.getResult(), Tensor(input.shape(), std::move(result)));
+  return success();
+}
+
 static LogicalResult quantize(QuantizeOp op, Frame &frame) {
   auto &input = frame.tensor(op.getInput());
   auto scalesType = op.getScales().getType();
@@ -171,5 +188,6 @@ void reference::addLayerOps(Context &context) {
   context.add(norm);
   context.add(rope);
   context.add(activation);
+  context.add(gatherChannels);
   context.add(quantize);
 }

@@ -27,6 +27,7 @@ StringRef familyOf(Operation *op) {
       .Case([](transformer::NormOp norm) {
         return norm.getKind() == transformer::NormKind::Rms ? "RmsNorm" : "LayerNorm";
       })
+      .Case([](transformer::GatherChannelsOp) { return "GatherChannels"; })
       .Case([](transformer::QuantizeOp) { return "Quantize"; })
       .Case([](transformer::LinearOp) { return "Linear"; })
       .Case([](transformer::RopeOp) { return "Rope"; })

@@ -94,7 +94,7 @@ LogicalResult fuse::fuseOps(StringRef family, ArrayRef<Operation *> ops, std::st
 static Value rowsOf(Operation *op) {
   if (isa<transformer::NormOp, transformer::LinearOp, transformer::QuantizeOp, transformer::RopeOp,
           transformer::ActivationOp, transformer::EmbeddingOp, transformer::CachedAttentionOp,
-          arith::AddFOp, arith::MulFOp>(op))
+          transformer::GatherChannelsOp, arith::AddFOp, arith::MulFOp>(op))
     return op->getOperand(0);
   if (auto expand = dyn_cast<tensor::ExpandShapeOp>(op))
     return expand.getReassociationIndices().front().size() == 1 ? expand.getSrc() : Value();

@@ -161,7 +161,7 @@ bool Sizes::relateTransformer(Operation *op) {
           uniteLeading(op.getInput(), op.getScales(), leading, op);
         return true;
       })
-      .Case<NormOp, ActivationOp>([&](auto op) {
+      .Case<NormOp, ActivationOp, GatherChannelsOp>([&](auto op) {
         uniteAll(op.getInput(), op.getResult(), op);
         return true;
       })

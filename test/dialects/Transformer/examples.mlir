@@ -18,6 +18,7 @@ func.func @layer(%x: tensor<?x576xf32>, %w: !transformer.weight<[1536, 576], q4_
   %z = transformer.linear %q scales %s, %w : tensor<?x576xi8> scales tensor<?x18xf32>,
       !transformer.weight<[1536, 576], q4_1> -> tensor<?x1536xf32>
   %r = transformer.activation silu %y : tensor<?x1536xf32>
+  %o = transformer.gather_channels %x, %g : tensor<?x576xf32>, !transformer.weight<[576], f32>
   %c, %d = transformer.compute "RmsNormQuantize" (%a = %x : tensor<?x576xf32>, %h = %g : !transformer.weight<[576], f32>)
       -> (tensor<?x576xi8>, tensor<?x18xf32>) {
     %n = transformer.norm rms %a, %h {epsilon = 1.0e-5 : f32} : tensor<?x576xf32>, !transformer.weight<[576], f32>

@@ -25,7 +25,7 @@ func.func private @f(!transformer.weight<[0, 2], f32>)
 // -----
 
 // A format that no table has means nothing.
-// expected-error @+1 {{expected the numeric format of a weight to be one of f32, f16, bf16, q4_0, q4_1, q5_0, q5_1, q8_0, q2_k, q3_k, q4_k, q5_k, q6_k, got 'q4_7'}}
+// expected-error @+1 {{expected the numeric format of a weight to be one of f32, f16, bf16, q4_0, q4_1, q5_0, q5_1, q8_0, q2_k, q3_k, q4_k, q5_k, q6_k, iq4_nl, iq4_xs, mxfp4, i4_f32, i4z_f16, i4z_f32, i8_f32, i8z_f32, f8e4m3_f32, got 'q4_7'}}
 func.func private @f(!transformer.weight<[2, 32], q4_7>)
 
 // -----

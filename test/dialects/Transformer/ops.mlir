@@ -36,6 +36,8 @@ func.func @layer(%ids: tensor<?x?xi32>, %positions: tensor<?x?xi32>, %table: !tr
   // CHECK: transformer.linear %{{.*}}, %{{.*}} bias %{{.*}} : tensor<?x?x576xf32>, <[1536, 576], q4_1> bias !transformer.weight<[1536], f32> -> tensor<?x?x1536xf32>
   %y = transformer.linear %n, %w bias %b : tensor<?x?x576xf32>, !transformer.weight<[1536, 576], q4_1>
       bias !transformer.weight<[1536], f32> -> tensor<?x?x1536xf32>
+  // CHECK: transformer.gather_channels %{{.*}}, %[[G]] : tensor<?x?x576xf32>, <[576], f32>
+  %o = transformer.gather_channels %n, %g : tensor<?x?x576xf32>, !transformer.weight<[576], f32>
   // CHECK: %[[Q:.*]], %[[S:.*]] = transformer.quantize %{{.*}} : tensor<?x?x576xf32> -> tensor<?x?x576xi8>, tensor<?x?x18xf32>
   %q, %s = transformer.quantize %n : tensor<?x?x576xf32> -> tensor<?x?x576xi8>, tensor<?x?x18xf32>
   // CHECK: transformer.linear %[[Q]] scales %[[S]], %{{.*}} : tensor<?x?x576xi8> scales tensor<?x?x18xf32>, <[1536, 576], q4_1> -> tensor<?x?x1536xf32>

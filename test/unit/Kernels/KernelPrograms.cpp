@@ -37,6 +37,9 @@ static const KernelCase table[] = {
     {.family = "LayerNormQuantize", .format = "f16", .variant = "bias", .columns = 96, .tokens = {2}},
     {.family = "Quantize", .columns = 32, .tokens = {1}},
     {.family = "Quantize", .columns = 160, .tokens = {4}},
+    {.family = "GatherChannels", .columns = 1, .tokens = {1}},
+    {.family = "GatherChannels", .columns = 77, .tokens = {3}},
+    {.family = "GatherChannels", .columns = 128, .tokens = {2}},
     {.family = "Linear", .activations = "all", .format = "each", .rows = 44, .columns = 256, .tokens = {5}},
     {.family = "Linear", .activations = "all", .format = "q4_1", .rows = 1, .columns = 32, .tokens = {1}},
     {.family = "Linear", .activations = "all", .format = "q4_1", .variant = "residual", .rows = 41, .columns = 96, .tokens = {67}},
@@ -225,6 +228,17 @@ static const char *const quantize = R"(
     return %y, %z : !q, !s
   })";
 
+static const char *const gatherChannels = R"(
+  transformer.weight @order : !g source "order"
+  func.func @f(%x: !x) -> !x {
+    %t = transformer.get_weight @order : !g
+    %y = transformer.compute "GatherChannels" (%i = %x : !x, %w = %t : !g) -> (!x) {
+      %n = transformer.gather_channels %i, %w : !x, !g
+      transformer.yield %n : !x
+    }
+    return %y : !x
+  })";
+
 // $inputs, $bound and $product are those of the activations; %b is a bias, which $product may leave
 // out.
 static const char *const linear = R"(
@@ -394,6 +408,7 @@ static const char *getText(const KernelCase &kernel) {
       .Cases({"RmsNorm", "LayerNorm"}, norm)
       .Cases({"RmsNormQuantize", "LayerNormQuantize"}, normQuantize)
       .Case("Quantize", quantize)
+      .Case("GatherChannels", gatherChannels)
       .Case("Linear", kernel.variant.contains("residual") ? linearResidual : linear)
       .Case("LinearActivation", linearActivation)
       .Case("LinearGatedActivation", gated)
@@ -495,7 +510,7 @@ Tolerance test::getTolerance(const KernelCase &kernel, double largest, double in
   // 2^x and its argument: 2 units and the size of the argument.
   constexpr double exponential = 16;
   return llvm::StringSwitch<Tolerance>(kernel.family)
-      .Cases({"SelectRows", "Quantize", "AppendCache"}, {0, 0}) // exact
+      .Cases({"SelectRows", "Quantize", "GatherChannels", "AppendCache"}, {0, 0}) // exact
       .Case("Embedding", {1, weightNorm})
       .Case("Elementwise", {exponential, 1 + largest * largest})
       .Case("Rope", {3, 2 * largest})
