@@ -240,8 +240,10 @@ LogicalResult PackedAttr::verify(function_ref<InFlightDiagnostic()> emitError, S
     return emitError() << "expected the name of a numeric format, got '" << format << "'";
   if (rows < 2 || rows > 64 || !llvm::isPowerOf2_64(rows)) // (C2)
     return emitError() << "expected 'rows' to be a power of two from 2 to 64, got " << rows;
-  if (planar && known->isFloat()) // (C3)
-    return emitError() << "expected a planar packing to be of integers, got '" << format << "'";
+  if (planar && !known->isAffine()) // (C3)
+    return emitError()
+           << "expected a planar packing to be of integers with scales and minimums, got '"
+           << format << "'";
   return success();
 }
 

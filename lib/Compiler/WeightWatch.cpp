@@ -1,7 +1,9 @@
 //===- WeightWatch.cpp - Notices weights that are no numbers ----------------------------------===//
 
 #include "WeightWatch.h"
+#include "ingot/Support/Codec.h"
 #include "llvm/Support/Endian.h"
+#include <cmath>
 
 using namespace ingot;
 namespace endian = llvm::support::endian;
@@ -20,9 +22,9 @@ static bool hasNan(const NumericFormat &format, llvm::ArrayRef<uint8_t> rows) {
       found |= isNan16(endian::read16le(&rows[at]), format.name == "bf16" ? brain : half);
   } else {
     for (size_t at = 0; at < rows.size(); at += format.blockBytes) {
-      found |= isNan16(endian::read16le(&rows[at + format.scaleOffset]), half);
-      found |=
-          format.hasMinimum && isNan16(endian::read16le(&rows[at + format.minimumOffset]), half);
+      found |= std::isnan(readScale(format, &rows[at]));
+      found |= format.hasMinimum && !format.minimumIsZeroPoint &&
+               isNan16(endian::read16le(&rows[at + format.minimumOffset]), half);
     }
   }
   return found;

@@ -115,13 +115,28 @@ DecodedGroup kernels::decodeGroup(TileBuilder &b, Value view, Value row, Value c
   return {decode.getResult(0), decode.getResult(1), decode.getResult(2)};
 }
 
+/// f8E4M3 to f32 as float8ToFloat does: the bits in the places of f32's, whose bias is 120 more.
+static Value widenFloat8(TileBuilder &b, Value codes) {
+  auto bytes = cast<RankedTensorType>(codes.getType()),
+       words = cast<RankedTensorType>(bytes.clone(b.i32()));
+  Value wide = arith::ExtSIOp::create(b.builder, b.loc, words, codes);
+  Value moved = arith::ShLIOp::create(b.builder, b.loc, wide, b.constant(words, 20));
+  moved = arith::AndIOp::create(b.builder, b.loc, moved, b.constant(words, int32_t(0x87f00000)));
+  Value small = arith::BitcastOp::create(b.builder, b.loc, words.clone(b.f32()), moved);
+  return b.mulf(small, b.constant(cast<RankedTensorType>(small.getType()), 0x1p120));
+}
+
 Value kernels::decodeValues(TileBuilder &b, Value view, Value row, Value column) {
   DecodedGroup group = decodeGroup(b, view, row, column);
   if (!group.scales)
     return group.codes;
   auto packing = cast<tile::ViewType>(view.getType()).getPacking();
-  Value codes = b.toF32(group.codes, NumericFormat::lookup(packing.getFormat())->codesAreSigned);
+  const NumericFormat &format = *NumericFormat::lookup(packing.getFormat());
+  Value codes = format.codesAreFloats ? widenFloat8(b, group.codes)
+                                      : b.toF32(group.codes, format.codesAreSigned);
   auto type = cast<RankedTensorType>(codes.getType());
+  if (format.codesAreFloats)
+    return b.mulf(codes, b.broadcast(group.scales, type));
   return b.fma(codes, b.broadcast(group.scales, type), b.broadcast(group.minimums, type));
 }
 

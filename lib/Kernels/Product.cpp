@@ -24,7 +24,7 @@ LogicalResult kernels::canMultiply(transformer::LinearOp linear, std::string &re
     return failure();
   if (!linear.getScales())
     return success();
-  if (NumericFormat::lookup(linear.getWeight().getType().getFormat())->isFloat())
+  if (!NumericFormat::lookup(linear.getWeight().getType().getFormat())->hasIntegerCodes())
     return reason = "integer activations need a weight of integers", failure();
   int64_t blocks = cast<RankedTensorType>(linear.getScales().getType()).getDimSize(1);
   if (blocks * quantizedBlock != linear.getWeight().getType().getColumns())

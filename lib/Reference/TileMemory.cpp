@@ -416,7 +416,7 @@ llvm::Error TileBlock::decode(tile::DecodeOp op) {
   }
   UnpackedGroup unpacked = unpackGroup(*layout, access.memory->bytes, row / rows, group);
   for (uint8_t code : unpacked.codes)
-    codes.numbers.push_back(Number::of(int64_t(int8_t(code))));
+    codes.numbers.push_back(Number::of(int64_t(int8_t(format.getKernelCode(code)))));
   for (auto [scale, minimum] : llvm::zip_equal(unpacked.scales, unpacked.minimums)) {
     scales.numbers.push_back(Number::of(scale));
     bool hasZero = !format.hasMinimum && format.codeOffset != 0;

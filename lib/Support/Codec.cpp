@@ -41,9 +41,40 @@ float ingot::bfloatToFloat(uint16_t bits) { return llvm::bit_cast<float>(uint32_
 
 uint16_t ingot::floatToBfloat(float value) { return narrow(value, llvm::APFloat::BFloat()); }
 
+float ingot::float8ToFloat(uint8_t bits) {
+  // Exponent and fraction in the places of f32's, whose bias is 120 more.
+  uint32_t moved = uint32_t(int32_t(int8_t(bits))) << 20 & 0x87f00000;
+  return llvm::bit_cast<float>(moved) * 0x1p120f;
+}
+
 //===----------------------------------------------------------------------------------------------===//
 // Blocks
 //===----------------------------------------------------------------------------------------------===//
+
+float ingot::readScale(const NumericFormat &format, const uint8_t *block) {
+  const uint8_t *bytes = block + format.scaleOffset;
+  switch (format.scaleKind) {
+  case ScaleKind::F32:
+    return llvm::bit_cast<float>(endian::read32le(bytes));
+  case ScaleKind::E8M0: // 2^(e - 128), the two least of which are subnormal
+    return llvm::bit_cast<float>(*bytes < 2 ? 0x00200000u << *bytes : (*bytes - 1u) << 23);
+  default:
+    return halfToFloat(endian::read16le(bytes));
+  }
+}
+
+void ingot::writeScale(const NumericFormat &format, float scale, uint8_t *block) {
+  uint8_t *bytes = block + format.scaleOffset;
+  switch (format.scaleKind) {
+  case ScaleKind::F32:
+    return endian::write32le(bytes, llvm::bit_cast<uint32_t>(scale));
+  case ScaleKind::E8M0:
+    *bytes = std::clamp(std::ilogb(scale * 0x1.6a09e6p0f) + 128, 0, 255);
+    return;
+  default:
+    return endian::write16le(bytes, floatToHalf(scale));
+  }
+}
 
 /// Adds the bits of one plane to the codes, above the `position` bits that earlier planes gave.
 static void decodePlane(const CodePlane &plane, unsigned elements, unsigned position,
@@ -62,11 +93,19 @@ static SubScale decodeSubScale(const NumericFormat &format, const uint8_t *block
   switch (format.scaleKind) {
   case ScaleKind::None:
   case ScaleKind::F16:
+  case ScaleKind::E8M0:
+  case ScaleKind::F32:
     return {};
   case ScaleKind::F16xU4:
     return {bytes[group] & 15, bytes[group] >> 4};
   case ScaleKind::F16xS8:
     return {int8_t(bytes[group]), 0};
+  case ScaleKind::F16xI6: {
+    // Two bytes: two high bits of each group; then four: its nibble.
+    int high = (endian::read16le(bytes) >> (2 * group)) & 3;
+    int low = (bytes[2 + group / 2] >> (4 * (group % 2))) & 15;
+    return {(low | high << 4) - 32, 0};
+  }
   case ScaleKind::F16xS6: {
     // Bytes 0-7: low nibbles of groups 0-7 (low) and 8-15 (high); bytes 8-11: two bits of group 4 i
     // + byte.
@@ -94,15 +133,21 @@ void ingot::decodeBlock(const NumericFormat &format, const uint8_t *bytes, Decod
       decodePlane(plane, format.blockElements, position, bytes, result.codes);
     position += plane.bits;
   }
-  float scale = halfToFloat(endian::read16le(bytes + format.scaleOffset));
-  float minimum =
-      format.hasMinimum ? halfToFloat(endian::read16le(bytes + format.minimumOffset)) : 0.0f;
+  float scale = readScale(format, bytes), minimum = 0.0f;
+  if (format.minimumIsZeroPoint)
+    minimum = format.getZeroMinimum(scale, bytes[format.minimumOffset]);
+  else if (format.hasMinimum)
+    minimum = halfToFloat(endian::read16le(bytes + format.minimumOffset));
   for (unsigned group = 0; group < format.groupsPerBlock(); ++group) {
     SubScale sub = result.subScales[group] = decodeSubScale(format, bytes, group);
     result.scales[group] = format.isTwoLevel() ? scale * float(sub.scale) : scale;
     result.minimums[group] =
         format.isTwoLevel() && format.hasMinimum ? -(minimum * float(sub.minimum)) : minimum;
   }
+}
+
+float ingot::decodeNumber(const NumericFormat &format, uint8_t code) {
+  return format.codesAreFloats ? float8ToFloat(code) : float(format.decodeCode(code));
 }
 
 //===----------------------------------------------------------------------------------------------===//
@@ -133,7 +178,7 @@ void ingot::decodeRow(const NumericFormat &format, llvm::ArrayRef<uint8_t> bytes
     decodeBlock(format, bytes.data(), block);
     for (unsigned i = 0; i < format.blockElements; ++i) {
       unsigned group = i / format.groupElements;
-      float value = block.scales[group] * float(format.decodeCode(block.codes[i]));
+      float value = block.scales[group] * decodeNumber(format, block.codes[i]);
       values[i] = format.hasMinimum ? value + block.minimums[group] : value;
     }
   }
@@ -144,7 +189,7 @@ void ingot::decodeRow(const NumericFormat &format, llvm::ArrayRef<uint8_t> bytes
 //===----------------------------------------------------------------------------------------------===//
 
 bool ingot::canEncode(const NumericFormat &format) {
-  return format.isFloat() || format.scaleKind == ScaleKind::F16;
+  return format.isFloat() || (format.scaleKind == ScaleKind::F16 && format.isAffine());
 }
 
 /// Truncates towards zero into [low, high]; NaN becomes `low`.

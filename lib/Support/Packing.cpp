@@ -40,7 +40,7 @@ llvm::Expected<PackedLayout> PackedLayout::get(const NumericFormat &format, int6
                                    ", whose rows are whole blocks of " +
                                    llvm::Twine(format.blockElements));
   bool isPlanar = order == PackedOrder::Planar;
-  if (isPlanar && format.isFloat())
+  if (isPlanar && !format.isAffine())
     return llvm::createStringError("a weight of " + format.name +
                                    " has no planes: its packing cannot be planar");
   PackedLayout layout;
@@ -61,10 +61,14 @@ llvm::Expected<PackedLayout> PackedLayout::get(const NumericFormat &format, int6
                              !isPlanar && bits == 1 && layout.groupColumns == 16});
     offset += bytes;
   }
-  layout.scaleBits = format.isFloat() ? 0 : !format.isTwoLevel() ? 16 : isPlanar ? 32 : 8;
+  layout.scaleBits = format.isFloat()                     ? 0
+                     : format.scaleKind == ScaleKind::F16 ? 16
+                     : isPlanar || format.hasWideScale()  ? 32
+                                                          : 8;
+  layout.minimumBits = !format.hasMinimum ? 0 : format.minimumIsZeroPoint ? 8 : layout.scaleBits;
   layout.scaleOffset = offset * (isPlanar ? records : 1);
   layout.minimumOffset = layout.scaleOffset + rowsOfRecord * layout.scaleBits / 8;
-  layout.groupBytes = offset + rowsOfRecord * layout.scaleBits / 8 * (format.hasMinimum ? 2 : 1);
+  layout.groupBytes = offset + rowsOfRecord * layout.getScaleStride();
   layout.blockScaleBytes =
       layout.hasBlockScales() ? 2 * interleave * (format.hasMinimum ? 2 : 1) : 0;
   uint64_t blockScales = columns / format.blockElements * layout.blockScaleBytes;
@@ -127,6 +131,12 @@ uint64_t PackedLayout::blockScaleAddress(int64_t row, int64_t group) const {
          group * groupColumns / format->blockElements * blockScaleBytes + row % interleave * 2;
 }
 
+uint64_t PackedLayout::minimumAddress(int64_t row, int64_t group) const {
+  if (order == PackedOrder::Planar)
+    return scaleAddress(row, group) + scaleBits / 8;
+  return recordOffset(row / interleave, group) + minimumOffset + row % interleave * minimumBits / 8;
+}
+
 //===----------------------------------------------------------------------------------------------===//
 // Packing
 //===----------------------------------------------------------------------------------------------===//
@@ -159,26 +169,25 @@ static void writePlane(const PackedLayout &layout, const PackedPlane &plane, uns
     }
 }
 
-/// Writes the scale of one group of a block, and its minimum.
+/// Writes the scale of one group of a block, and its minimum, to their places.
 static void writeScales(const PackedLayout &layout, const uint8_t *block,
-                        const DecodedBlock &decoded, unsigned group, uint8_t *place) {
+                        const DecodedBlock &decoded, unsigned group, uint8_t *scale,
+                        uint8_t *minimum) {
   const NumericFormat &format = *layout.format;
-  uint8_t *minimum = place + layout.getMinimumDistance();
-  if (layout.scaleBits == 16) { // copied, so that even a NaN keeps its bits
-    memcpy(place, block + format.scaleOffset, 2);
-    if (format.hasMinimum)
-      memcpy(minimum, block + format.minimumOffset, 2);
-    return;
-  }
   if (layout.hasBlockScales()) {
-    *place = decoded.subScales[group].scale;
+    *scale = decoded.subScales[group].scale;
     if (format.hasMinimum)
       *minimum = decoded.subScales[group].minimum;
     return;
   }
-  endian::write32le(place, llvm::bit_cast<uint32_t>(decoded.scales[group]));
-  if (format.hasMinimum)
+  if (layout.scaleBits == 16) // copied, so that even a NaN keeps its bits
+    memcpy(scale, block + format.scaleOffset, 2);
+  else
+    endian::write32le(scale, llvm::bit_cast<uint32_t>(decoded.scales[group]));
+  if (layout.minimumBits == 32)
     endian::write32le(minimum, llvm::bit_cast<uint32_t>(decoded.minimums[group]));
+  else
+    memcpy(minimum, block + format.minimumOffset, layout.minimumBits / 8);
 }
 
 /// Stages the codes of one stored row of an integer format and writes its scales.
@@ -200,8 +209,8 @@ static void stageRow(const PackedLayout &layout, unsigned row, const uint8_t *so
     for (unsigned i = 0; i < format.blockElements; i += 4)
       memcpy(staged + (column + i) * layout.interleave + 4 * row, block.codes + i, 4);
     for (unsigned group = 0; group < format.groupsPerBlock(); ++group, packed += layout.groupBytes)
-      writeScales(layout, source, block, group,
-                  packed + layout.scaleOffset + row * layout.scaleBits / 8);
+      writeScales(layout, source, block, group, packed + layout.scaleAddress(row, 0),
+                  packed + layout.minimumAddress(row, 0));
   }
 }
 
@@ -225,7 +234,8 @@ static void packPlanarRow(const PackedLayout &layout, int64_t row, const uint8_t
         }
         position += plane.bits;
       }
-      writeScales(layout, source, block, i, packed + layout.scaleAddress(row, group));
+      writeScales(layout, source, block, i, packed + layout.scaleAddress(row, group),
+                  packed + layout.minimumAddress(row, group));
     }
   }
 }
@@ -296,27 +306,30 @@ uint8_t ingot::unpackCode(const PackedLayout &layout, llvm::ArrayRef<uint8_t> pa
   return code;
 }
 
-static float readScale(const PackedLayout &layout, const uint8_t *bytes) {
-  if (layout.hasBlockScales())
+static float readNumber(unsigned bits, const uint8_t *bytes) {
+  if (bits == 8)
     return int8_t(*bytes);
-  return layout.scaleBits == 16 ? halfToFloat(endian::read16le(bytes))
-                                : llvm::bit_cast<float>(endian::read32le(bytes));
+  return bits == 16 ? halfToFloat(endian::read16le(bytes))
+                    : llvm::bit_cast<float>(endian::read32le(bytes));
 }
 
 std::pair<float, float> ingot::unpackScale(const PackedLayout &layout,
                                            llvm::ArrayRef<uint8_t> packed, int64_t row,
                                            int64_t group) {
-  const uint8_t *place = packed.data() + layout.scaleAddress(row, group);
-  bool hasMinimum = layout.format->hasMinimum;
-  float scale = readScale(layout, place);
-  float minimum = hasMinimum ? readScale(layout, place + layout.getMinimumDistance()) : 0.0f;
+  float scale = readNumber(layout.scaleBits, packed.data() + layout.scaleAddress(row, group));
+  const uint8_t *place = packed.data() + layout.minimumAddress(row, group);
   if (layout.hasBlockScales()) {
     const uint8_t *block = packed.data() + layout.blockScaleAddress(row, group);
-    scale *= halfToFloat(endian::read16le(block));
-    if (hasMinimum)
-      minimum *= halfToFloat(endian::read16le(block + layout.getBlockMinimumDistance()));
+    float minimum = layout.minimumBits ? readNumber(layout.minimumBits, place) : 0.0f;
+    return {scale * readNumber(16, block),
+            layout.minimumBits ? minimum * readNumber(16, block + layout.getBlockMinimumDistance())
+                               : 0.0f};
   }
-  return {scale, minimum};
+  if (layout.minimumBits == 0)
+    return {scale, 0.0f};
+  if (layout.minimumBits == 8)
+    return {scale, layout.format->getZeroMinimum(scale, *place)};
+  return {scale, readNumber(layout.minimumBits, place)};
 }
 
 UnpackedGroup ingot::unpackGroup(const PackedLayout &layout, llvm::ArrayRef<uint8_t> packed,
@@ -342,6 +355,6 @@ float ingot::unpackValue(const PackedLayout &layout, llvm::ArrayRef<uint8_t> pac
     return value;
   }
   auto [scale, minimum] = unpackScale(layout, packed, row, column / layout.groupColumns);
-  float value = scale * float(format.decodeCode(unpackCode(layout, packed, row, column)));
+  float value = scale * decodeNumber(format, unpackCode(layout, packed, row, column));
   return format.hasMinimum ? value + minimum : value;
 }

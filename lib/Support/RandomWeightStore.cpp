@@ -37,12 +37,21 @@ static float makeNormal(uint64_t bits) {
 }
 
 namespace {
-/// Mean and mean square of an integer that is uniform in [low, high].
+/// Mean and mean square of an integer that is uniform in [low, high], or of what a random code
+/// means.
 struct Uniform {
   double mean, square;
   Uniform(int low, int high) : mean((low + high) / 2.0), square(0) {
     for (int value = low; value <= high; ++value)
       square += double(value) * value / (high - low + 1);
+  }
+  explicit Uniform(const NumericFormat &format) : mean(0), square(0) {
+    int count = 1 << format.codeBits;
+    for (int code = 0; code < count; ++code) {
+      double value = decodeNumber(format, code);
+      mean += value / count;
+      square += value * value / count;
+    }
   }
 };
 
@@ -59,6 +68,7 @@ static Uniform getSubScales(ScaleKind kind) {
   case ScaleKind::F16xU6:
     return {0, 63};
   case ScaleKind::F16xS6:
+  case ScaleKind::F16xI6:
     return {-32, 31};
   case ScaleKind::F16xS8:
     return {-128, 127};
@@ -69,8 +79,7 @@ static Uniform getSubScales(ScaleKind kind) {
 
 /// The scales that give values of the deviation and, where the format has minimums, of mean zero.
 static BlockScales getScales(const NumericFormat &format, float deviation) {
-  int low = format.codesAreSigned ? -128 : -int(format.codeOffset);
-  Uniform codes(low, low + (1 << format.codeBits) - 1), subScales = getSubScales(format.scaleKind);
+  Uniform codes(format), subScales = getSubScales(format.scaleKind);
   // value = d (s c - C t), C = mean of c, s and t independent group scale and minimum (1 where
   // there are none).
   double variance = codes.square * subScales.square;
@@ -134,8 +143,10 @@ void RandomWeightStore::makeRow(llvm::StringRef name, const Weight &weight, int6
         state = mix(state);
       bytes[i] = state >> (8 * (i % 8));
     }
-    endian::write16le(bytes + format.scaleOffset, floatToHalf(scales.scale));
-    if (format.hasMinimum)
+    writeScale(format, scales.scale, bytes);
+    if (format.minimumIsZeroPoint)
+      bytes[format.minimumOffset] = uint8_t(int(-scales.minimum / scales.scale));
+    else if (format.hasMinimum)
       endian::write16le(bytes + format.minimumOffset, floatToHalf(scales.minimum));
   }
 }

@@ -86,7 +86,7 @@ private:
     const NumericFormat *format = NumericFormat::lookup(type.getFormat());
     if (!format)
       return llvm::formatv("{0} is no numeric format that is known", type.getFormat());
-    if (format->isFloat())
+    if (!format->hasIntegerCodes())
       return llvm::formatv("{0} stores floats", type.getFormat());
     if (type.getColumns() % blockChannels)
       return llvm::formatv("{0} columns are no multiple of {1}", type.getColumns(), blockChannels);

@@ -84,6 +84,8 @@ private:
   mlir::Value loadRows(mlir::Value base, mlir::Type element, int64_t rows, int64_t byte);
   mlir::FailureOr<PackedLayout> getPackedLayout(mlir::Operation *op, ViewType view);
   mlir::LogicalResult emitAlloc(AllocOp op);
+  /// The bytes of a table of 16 that the indices stand for.
+  Values lookUp(mlir::ValueRange indices, const int8_t *codebook);
   /// Vectors of 4 columns of codes.
   Values emitCodes(const PackedLayout &packed, mlir::Value record);
 

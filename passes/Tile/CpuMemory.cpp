@@ -412,9 +412,20 @@ std::pair<Value, Value> CpuEmitter::loadScales(const ingot::PackedLayout &packed
                                                Value record) {
   int64_t rows = packed.interleave;
   Type f16 = b.getF16Type();
-  bool hasBlocks = packed.hasBlockScales(), hasMinimum = packed.format->hasMinimum;
-  Type stored = hasBlocks ? Type(b.getI8Type()) : f16;
+  const NumericFormat &format = *packed.format;
+  bool hasBlocks = packed.hasBlockScales(), hasMinimum = format.hasMinimum;
+  Type stored = hasBlocks                ? Type(b.getI8Type())
+                : packed.scaleBits == 32 ? Type(b.getF32Type())
+                                         : f16;
   Value scale = loadRows(record, stored, rows, packed.scaleOffset), minimum;
+  if (format.minimumIsZeroPoint) {
+    Value zeros = LLVM::LoadOp::create(b, loc, VectorType::get(rows, b.getI8Type()),
+                                       getAddress(record, b.getI8Type(), packed.minimumOffset), 1);
+    auto floats = VectorType::get(rows, b.getF32Type());
+    zeros = format.codesAreSigned ? Value(arith::SIToFPOp::create(b, loc, floats, zeros))
+                                  : Value(arith::UIToFPOp::create(b, loc, floats, zeros));
+    return {scale, arith::NegFOp::create(b, loc, arith::MulFOp::create(b, loc, scale, zeros))};
+  }
   if (hasMinimum)
     minimum = loadRows(record, stored, rows, packed.minimumOffset);
   if (!hasBlocks)
@@ -450,7 +461,10 @@ LogicalResult CpuEmitter::emitDecode(DecodeOp op) {
     set(op.getResult(0), columns);
     return success();
   }
-  set(op.getResult(0), emitCodes(*packed, record));
+  Values codes = emitCodes(*packed, record);
+  if (format.codebook)
+    codes = lookUp(codes, format.codebook);
+  set(op.getResult(0), codes);
   auto [scales, minimums] = loadScales(*packed, op, record);
   set(op.getResult(1), scales);
   VectorType floats = VectorType::get(rows, b.getF32Type());
@@ -498,5 +512,21 @@ Values CpuEmitter::emitCodes(const PackedLayout &packed, Value record) {
     }
     position += plane.bits;
   }
+  return result;
+}
+
+Values CpuEmitter::lookUp(ValueRange indices, const int8_t *codebook) {
+  // A byte shuffle looks up in its own 16 bytes: the table stands in each of them.
+  constexpr int64_t entries = 16;
+  auto type = cast<VectorType>(indices.front().getType());
+  SmallVector<Attribute> table;
+  for (int64_t i = 0; i < type.getNumElements(); ++i)
+    table.push_back(b.getI8IntegerAttr(codebook[i % entries]));
+  Value bytes = arith::ConstantOp::create(b, loc, DenseElementsAttr::get(type, table));
+  StringRef shuffle =
+      type.getNumElements() == 64 ? "llvm.x86.avx512.pshuf.b.512" : "llvm.x86.avx2.pshuf.b";
+  Values result;
+  for (Value vector : indices)
+    result.push_back(callIntrinsic(shuffle, type, {bytes, vector}));
   return result;
 }

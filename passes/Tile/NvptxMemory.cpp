@@ -747,6 +747,8 @@ LogicalResult NvptxEmitter::emitDecode(DecodeOp op) {
     return refuse(op, llvm::toString(packed.takeError()));
   if (isPlanar)
     return emitPlanar(op, *packed);
+  if (!format.isFloat() && !format.isAffine())
+    return refuse(op, "decoding of '" + format.name + "' is not implemented");
   auto isWhole = [](const PackedPlane &plane) {
     return !plane.isHalfRegister && plane.offset % 4 == 0;
   };

@@ -24,9 +24,20 @@ uint16_t floatToHalf(float value);
 float bfloatToFloat(uint16_t bits);
 /// f32 → bf16, to nearest even.
 uint16_t floatToBfloat(float value);
+/// f8E4M3 → f32, exact; the codes of NaN are read as +-480.
+float float8ToFloat(uint8_t bits);
+/// What a stored code of an integer or 8-bit float format means before scaling.
+float decodeNumber(const NumericFormat &format, uint8_t code);
+
+/// The scale of a block with one level of scales, or the outer one of two.
+float readScale(const NumericFormat &format, const uint8_t *block);
+/// Its inverse: rounded to the nearest that the format holds (a power of two above 2^-128 for
+/// E8M0).
+void writeScale(const NumericFormat &format, float scale, uint8_t *block);
 
 /// One stored block of an integer format, taken apart: column i of the block has the value
-///     scales[g] * format.decodeCode(codes[i]) + minimums[g]     with g = i / format.groupElements
+///     scales[g] * decodeNumber(format, codes[i]) + minimums[g]     with g = i /
+///     format.groupElements
 /// where the addition is left out for a format without minimums (it would turn -0 into +0).
 /// The integers that multiply a block's scale and minimum in a group of a format of two levels.
 struct SubScale {

@@ -11,10 +11,20 @@
 //     value = s * (c - offset) + m                      (unsigned codes; signed codes have offset
 //     0)
 //
-// For every format in the table s * (c - offset) is exact in f32 (at most 24 significant bits), so
-// the addition is the only rounding, a fused multiply-add gives the same result, and the value is
+// For every format of GGUF s * (c - offset) is exact in f32 (at most 24 significant bits), so the
+// addition is the only rounding, a fused multiply-add gives the same result, and the value is
 // ggml's `dequantize_row_*` bit for bit. Formats that subtract their minimum (q2_k, q4_k, q5_k) are
 // read with a negated m: x - m and x + (-m) are the same number.
+//
+// What else a code may be:
+//   codebook       the index of a signed byte in a table (iq4_nl, iq4_xs, mxfp4); s * byte
+//   zero-point     s * (c - z), z one byte a group (i4z_*, i8z_f32): m = -(s * z). s has at most 16
+//                  significant bits (f16 or bf16), so that s * c, m and their sum are exact
+//   8-bit float    s * f8E4M3, one rounding. There are no NaNs: their two codes mean +-480
+//
+// i4_*, i4z_*, i8_*, i8z_* and f8e4m3_f32 are what the quantised checkpoints of Hugging Face
+// folders become: their scales stand in tensors of their own, for groups of any size; here each 32
+// columns have theirs.
 //
 //===----------------------------------------------------------------------------------------------===//
 
@@ -52,6 +62,9 @@ enum class ScaleKind : uint8_t {
   F16xS6, ///< f16 a block times 6 bits a group, offset 32, spread as in ggml's q3_k
   F16xU6, ///< f16 a block times u6 a group, scales and minimums spread as in ggml's q4_k
   F16xS8, ///< f16 a block times s8 a group
+  F16xI6, ///< f16 a block times 6 bits a group, offset 32, spread as in ggml's iq4_xs
+  E8M0,   ///< one byte e a block, which is one group: 2^(e - 128)
+  F32,    ///< one f32 a block, which is one group
 };
 
 /// One numeric format. Records live forever; compare them by address.
@@ -69,15 +82,23 @@ struct NumericFormat {
   ScaleKind scaleKind;
   bool hasMinimum;
   uint16_t scaleOffset;    ///< byte of the block's f16 scale
-  uint16_t minimumOffset;  ///< byte of the block's f16 minimum
+  uint16_t minimumOffset;  ///< byte of the block's f16 minimum, or of its zero-point
   uint16_t subScaleOffset; ///< first byte of the group scales of two-level formats
   CodePlane planes[2];     ///< low bits first; the second has 0 bits where one is enough
   /// How many `vpmaddubsw` results (each a sum of two products of a code and an activation within
   /// `activationLimit`) fit exactly in one 16-bit sum, whatever the codes. 0 for floats.
   uint16_t exactRun;
+  bool minimumIsZeroPoint = false;  ///< one byte at `minimumOffset`, signed as the codes are
+  const int8_t *codebook = nullptr; ///< what each code means; the codes are then "signed"
+  bool codesAreFloats = false;      ///< f8E4M3
 
   bool isFloat() const { return scaleKind == ScaleKind::None; }
-  bool isTwoLevel() const { return !isFloat() && scaleKind != ScaleKind::F16; }
+  bool hasIntegerCodes() const { return !isFloat() && !codesAreFloats; }
+  bool isTwoLevel() const { return !isFloat() && scaleKind != ScaleKind::F16 && !hasWideScale(); }
+  /// One scale a block that is no f16.
+  bool hasWideScale() const { return scaleKind == ScaleKind::F32 || scaleKind == ScaleKind::E8M0; }
+  /// Whether codes meet nothing but a scale and an offset or a minimum of the scale's type.
+  bool isAffine() const { return hasIntegerCodes() && !codebook && !minimumIsZeroPoint; }
   unsigned groupsPerBlock() const { return blockElements / groupElements; }
 
   /// Bytes of one stored row, or nothing where `columns` is negative, not a multiple of
@@ -87,10 +108,16 @@ struct NumericFormat {
   /// Bits a weight takes in storage, scales included: 5 for q4_1.
   double bitsPerWeight() const { return blockBytes * 8.0 / blockElements; }
 
-  /// The number that `code` (as stored, in the low bits) means before scaling.
+  /// The number that `code` (as stored, in the low bits) means before scaling. Integer codes only.
   int decodeCode(uint8_t code) const {
-    return codesAreSigned ? int8_t(code) : code - int(codeOffset);
+    return codebook ? codebook[code] : codesAreSigned ? int8_t(code) : code - int(codeOffset);
   }
+  /// The minimum that a zero-point means.
+  float getZeroMinimum(float scale, uint8_t zero) const {
+    return -(scale * float(codesAreSigned ? int8_t(zero) : int(zero)));
+  }
+  /// The byte that kernels multiply: without the offset, which is part of the minimum.
+  uint8_t getKernelCode(uint8_t code) const { return codebook ? uint8_t(codebook[code]) : code; }
 
   /// The record called `name`, or null.
   static const NumericFormat *lookup(llvm::StringRef name);

@@ -49,7 +49,8 @@
 // and a group is words of 32 bits (of 16 where it has no more). Neighbouring columns stand half a
 // word apart, so that one mask takes a pair of codes as a pair of 16-bit numbers: code i of the n
 // of a word starts at bit ((i / 2) + (i % 2) * n / 2) * b. Four bits: columns 0, 2, 4, 6, 1, 3, 5,
-// 7 from the lowest bits up. Floats are not planar: the order of the file is what a GPU wants.
+// 7 from the lowest bits up. Floats are not planar: the order of the file is what a GPU wants; nor
+// are codebooks, zero-points and 8-bit floats, which no kernel reads so.
 //
 // Around the records: the records of one row group follow each other along k, row groups follow
 // each other. The last row group is padded with codes, scales and minimums of zero. Scales and
@@ -57,8 +58,9 @@
 // second one's scales and minimums as signed bytes, and behind the records of a row group stand the
 // f16 of each block of 256 columns, R scales and R negated minimums if any: q4_k takes 4.625 bits
 // instead of the 6 of f32 scales. The product of both is exact in f32, and planar packings, whose
-// groups are read one by one, hold that. Minimums are added (Codec.h). Codes are unsigned, still
-// with the format's offset; 8-bit ones signed. A float format is the same with G = 1: a record is
+// groups are read one by one, hold that. Minimums are added (Codec.h); zero-points stay bytes, of a
+// padded row as well. Scales that are no f16 are f32. Codes are as stored: unsigned, still with the
+// format's offset; indices of a codebook; bytes. A float format is the same with G = 1: a record is
 // one column of R rows, its only plane the floats.
 //
 //===----------------------------------------------------------------------------------------------===//
@@ -102,7 +104,8 @@ struct PackedLayout {
   int64_t groupColumns; ///< G: columns of a group record; 1 for floats
   PackedOrder order;
   llvm::SmallVector<PackedPlane, 2> planes;
-  unsigned scaleBits;     ///< 8 (signed), 16, 32, or 0 for floats; minimums have the same type
+  unsigned scaleBits;     ///< 8 (signed), 16, 32, or 0 for floats
+  unsigned minimumBits;   ///< as many, 8 for zero-points, 0 where there are no minimums
   uint64_t scaleOffset;   ///< of the R scales in a record; planar: of the first in the row group
   uint64_t minimumOffset; ///< of the R minimums; meaningful where `format->hasMinimum`
   /// With 8-bit scales: of the f16 that they are multiplied with, in the row group, and the bytes
@@ -124,15 +127,15 @@ struct PackedLayout {
     return rowGroup * rowGroupBytes + group * groupBytes;
   }
   PackedAddress address(unsigned plane, int64_t row, int64_t column) const;
-  /// The first byte of the scale of a row's group; its minimum is `getMinimumDistance()` further.
+  /// The first byte of the scale, and of the minimum, of a row's group.
   uint64_t scaleAddress(int64_t row, int64_t group) const;
-  uint64_t getMinimumDistance() const { return minimumOffset - scaleOffset; }
+  uint64_t minimumAddress(int64_t row, int64_t group) const;
   /// The first byte of the f16 scale of the block that a row's group is in, where there are 8-bit
   /// scales; its minimum is `getBlockMinimumDistance()` further.
   uint64_t blockScaleAddress(int64_t row, int64_t group) const;
   uint64_t getBlockMinimumDistance() const { return 2 * interleave; }
   /// Planar: bytes from one group's scale to the next one's.
-  uint64_t getScaleStride() const { return scaleBits / 8 * (format->hasMinimum ? 2 : 1); }
+  uint64_t getScaleStride() const { return (scaleBits + minimumBits) / 8; }
 };
 
 /// The place of a column's code in a plane of a planar group: byte from the group's first, and

@@ -21,9 +21,11 @@ struct Intrinsic {
 static constexpr Intrinsic intrinsics[] = {
     {"llvm.x86.avx2.pmadd.ub.sw", "avx2"},
     {"llvm.x86.avx2.pmadd.wd", "avx2"},
+    {"llvm.x86.avx2.pshuf.b", "avx2"},
     {"llvm.x86.avx2.psign.b", "avx2"},
     {"llvm.x86.avx512.pmaddubs.w.512", "avx512bw"},
     {"llvm.x86.avx512.pmaddw.d.512", "avx512bw"},
+    {"llvm.x86.avx512.pshuf.b.512", "avx512bw"},
     {"llvm.x86.avx512.vpdpbusd.256", "avxvnni|avx512vnni,avx512vl"},
     {"llvm.x86.avx512.vpdpbusd.512", "avx512vnni"},
 };

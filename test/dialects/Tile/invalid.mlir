@@ -237,5 +237,5 @@ tile.kernel @k() grid [1] threads 2048 {
 // -----
 
 // packed (C3) planes of codes
-// expected-error @+1 {{expected a planar packing to be of integers, got 'f16'}}
+// expected-error @+1 {{expected a planar packing to be of integers with scales and minimums, got 'f16'}}
 func.func @f(%x: !tile.view<[8, 32], #tile.packed<f16, rows = 8, planar>>) { return }

@@ -137,7 +137,7 @@ std::vector<KernelCase> test::getKernelCases() {
         if (isOne ? line.activations != activations
                   : activations == "int16" && line.activations == "both")
           continue;
-        if (activations != "f32" && format.isFloat())
+        if (activations != "f32" && !format.hasIntegerCodes())
           continue; // no such product: integers want integers
         KernelCase kernel = line;
         kernel.format = format.name;

@@ -27,7 +27,11 @@ TEST(NumericFormat, BlocksHaveNoGaps) {
       EXPECT_EQ(format.blockBytes * 8, format.codeBits);
       continue;
     }
-    unsigned bits = 0, bytes = 2 + (format.hasMinimum ? 2 : 0);
+    unsigned bits = 0, bytes = format.scaleKind == ScaleKind::F32    ? 4
+                               : format.scaleKind == ScaleKind::E8M0 ? 1
+                                                                     : 2;
+    if (format.hasMinimum)
+      bytes += format.minimumIsZeroPoint ? 1 : 2;
     for (const CodePlane &plane : format.planes) {
       bits += plane.bits;
       bytes += format.blockElements * plane.bits / 8;
@@ -36,6 +40,8 @@ TEST(NumericFormat, BlocksHaveNoGaps) {
       bytes += format.groupsPerBlock();
     if (format.scaleKind == ScaleKind::F16xU6 || format.scaleKind == ScaleKind::F16xS6)
       bytes += 12;
+    if (format.scaleKind == ScaleKind::F16xI6)
+      bytes += 6;
     EXPECT_EQ(bits, format.codeBits);
     EXPECT_EQ(bytes, format.blockBytes);
   }
@@ -52,17 +58,27 @@ TEST(NumericFormat, RowsAreWholeBlocks) {
   EXPECT_EQ(NumericFormat::lookup("f32")->bytesForRow(INT64_MAX), std::nullopt);
 }
 
+/// The largest magnitude that a kernel multiplies. Signed codes enter as their magnitude, the sign
+/// moves to the activation: |-128| = 128.
+static int getLargest(const NumericFormat &format) {
+  int largest = 0;
+  for (int code = 0; code < 1 << format.codeBits; ++code) {
+    uint8_t byte = format.getKernelCode(code);
+    largest = std::max(largest, format.codesAreSigned ? std::abs(int8_t(byte)) : int(byte));
+  }
+  return largest;
+}
+
 // `exactRun` results of vpmaddubsw fit in 16 bits at the extremes, and one more does not: the
 // largest run.
 TEST(NumericFormat, ExactRunIsTheLargest) {
   for (const NumericFormat &format : NumericFormat::all()) {
     SCOPED_TRACE(format.name.str());
-    if (format.isFloat()) {
+    if (!format.hasIntegerCodes()) {
       EXPECT_EQ(format.exactRun, 0);
       continue;
     }
-    // Signed codes enter as their magnitude, the sign moves to the activation: |-128| = 128.
-    int largest = format.codesAreSigned ? 128 : (1 << format.codeBits) - 1;
+    int largest = getLargest(format);
     for (int activation : {NumericFormat::activationLimit, -NumericFormat::activationLimit}) {
       int sum = 0, exact = 0;
       while (true) {
@@ -93,10 +109,10 @@ TEST(NumericFormat, ExactRunHoldsOnTheMachine) {
   if (!__builtin_cpu_supports("avx2"))
     GTEST_SKIP() << "needs AVX2";
   for (const NumericFormat &format : NumericFormat::all()) {
-    if (format.isFloat())
+    if (!format.hasIntegerCodes())
       continue;
     SCOPED_TRACE(format.name.str());
-    int largest = format.codesAreSigned ? 128 : (1 << format.codeBits) - 1;
+    int largest = getLargest(format);
     for (int activation : {NumericFormat::activationLimit, -NumericFormat::activationLimit})
       for (int count : {int(format.exactRun), format.exactRun + 1}) {
         bool isExact =

@@ -75,7 +75,7 @@ TEST(Packing, KeepsEveryValue) {
 // The same in the order of GPUs.
 TEST(Packing, KeepsEveryValueInPlanes) {
   for (const NumericFormat &format : NumericFormat::all()) {
-    if (format.isFloat())
+    if (!format.isAffine())
       continue;
     SCOPED_TRACE(format.name.str());
     Weight weight(format, 21, 512, 8, PackedOrder::Planar);
@@ -92,7 +92,7 @@ TEST(Packing, KeepsEveryValueInPlanes) {
 // planes start where 16 bytes can be loaded, and neighbouring columns are 16 bits apart in a word.
 TEST(Packing, PlanesAreWordsOfPairs) {
   for (const NumericFormat &format : NumericFormat::all()) {
-    if (format.isFloat())
+    if (!format.isAffine())
       continue;
     SCOPED_TRACE(format.name.str());
     PackedLayout layout =
@@ -141,8 +141,7 @@ TEST(Packing, UsesEveryBitOnce) {
     for (uint64_t bit = layout.scaleOffset * 8; bit < uses.size(); ++bit)
       ++uses[bit];
     EXPECT_TRUE(llvm::all_of(uses, [](unsigned count) { return count == 1; }));
-    EXPECT_EQ(layout.groupBytes,
-              layout.scaleOffset + 8 * layout.scaleBits / 8 * (1 + format.hasMinimum));
+    EXPECT_EQ(layout.groupBytes, layout.scaleOffset + layout.scaleBits + layout.minimumBits);
   }
 }
 
@@ -207,6 +206,11 @@ TEST(Packing, MatchesTheWorkedExamples) {
   EXPECT_EQ(q4k.groupBytes, 128u + 8 + 8);
   EXPECT_EQ(q4k.bytes, uint64_t(576 * 1536 * 4.625 / 8));
   EXPECT_EQ(q4k.blockScaleAddress(10, 17), q4k.rowGroupBytes + 48 * 144 + 2 * 32 + 2 * 2);
+  EXPECT_EQ(get("iq4_nl").groupBytes, 128u + 16);
+  EXPECT_EQ(get("mxfp4").groupBytes, 128u + 32);
+  EXPECT_EQ(get("i4z_f16").groupBytes, 128u + 16 + 8);
+  EXPECT_EQ(get("i4z_f16").minimumAddress(10, 1),
+            get("i4z_f16").rowGroupBytes + 152 + 128 + 16 + 2);
   EXPECT_EQ(get("f16").groupBytes, 16u);
 }
 
@@ -243,4 +247,7 @@ TEST(Packing, RefusesWhatDoesNotFit) {
   EXPECT_EQ(message(PackedLayout::get(f32, 8, 576)), "");
   EXPECT_EQ(message(PackedLayout::get(f32, 8, 576, 8, PackedOrder::Planar)),
             "a weight of f32 has no planes: its packing cannot be planar");
+  EXPECT_EQ(
+      message(PackedLayout::get(*NumericFormat::lookup("iq4_nl"), 8, 64, 8, PackedOrder::Planar)),
+      "a weight of iq4_nl has no planes: its packing cannot be planar");
 }

@@ -111,7 +111,8 @@ TEST(WeightStore, RandomWeightsAreCentred) {
       squares += double(value) * value;
     }
     double mean = sum / values.size(), deviation = std::sqrt(squares / values.size() - mean * mean);
-    EXPECT_NEAR(deviation, 0.05, 0.003);
+    // Scales that are powers of two come within a factor of the root of two.
+    EXPECT_NEAR(deviation, 0.05, format.scaleKind == ScaleKind::E8M0 ? 0.0205 : 0.003);
     // 65,536 values in groups that share their scale; q4_0 and its like are half a step off centre.
     EXPECT_NEAR(mean, 0, 0.006);
   }

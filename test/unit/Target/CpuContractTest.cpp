@@ -95,16 +95,20 @@ void checkProduct(const CompiledKernels &kernels, std::vector<int8_t> codes, std
 
 TEST(CpuContract, IntegersAreExactAtTheExtremesOfEveryFormat) {
   for (const NumericFormat &format : NumericFormat::all()) {
-    if (format.isFloat())
+    if (!format.hasIntegerCodes())
       continue;
     SCOPED_TRACE(format.name.str());
     std::string options =
         "run " + std::to_string(format.exactRun) + (format.codesAreSigned ? " signed" : "");
     CompiledKernels kernels(makeIntegerKernel(options));
     ASSERT_EQ(kernels.error, "");
-    std::vector<int> extremes = {0, (1 << format.codeBits) - 1};
-    if (format.codesAreSigned)
-      extremes = {-128, 127, 0, -1};
+    auto getCode = [&](unsigned stored) {
+      uint8_t code = format.getKernelCode(stored % (1 << format.codeBits));
+      return format.codesAreSigned ? int(int8_t(code)) : int(code);
+    };
+    std::vector<int> extremes;
+    for (int stored = 0; stored < 1 << format.codeBits; stored += format.codeBits == 8 ? 127 : 1)
+      extremes.push_back(getCode(stored));
     for (int code : extremes)
       for (int activation : {127, -127, 0})
         checkProduct(kernels, std::vector<int8_t>(256, code), std::vector<int8_t>(64, activation));
@@ -112,8 +116,7 @@ TEST(CpuContract, IntegersAreExactAtTheExtremesOfEveryFormat) {
     for (int i = 0; i < 50; ++i) {
       std::vector<int8_t> codes(256), x(64);
       for (int8_t &code : codes)
-        code = format.codesAreSigned ? int(random() % 256) - 128
-                                     : int(random() % (1 << format.codeBits));
+        code = getCode(random());
       for (int8_t &value : x)
         value = int(random() % 255) - 127;
       checkProduct(kernels, codes, x);
