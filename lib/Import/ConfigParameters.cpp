@@ -17,11 +17,12 @@ using llvm::StringRef;
 namespace json = llvm::json;
 
 /// Entries that say nothing about what the model computes: training, bookkeeping, defaults of
-/// generation that older folders keep here.
+/// generation that older folders keep here; and how weights are stored (QuantizationConfig.h).
 static constexpr StringRef harmless =
     "_attn_implementation_autoset _name_or_path add_cross_attention architectures "
     "attention_dropout attention_probs_dropout_prob attn_pdrop auto_map bad_words_ids "
     "begin_suppress_tokens bos_token_id chunk_size_feed_forward classifier_dropout "
+    "compression_config "
     "cross_attention_hidden_size decoder_start_token_id diversity_penalty do_sample dtype "
     "early_stopping embd_pdrop embedding_dropout encoder_no_repeat_ngram_size eos_token_id "
     "exponential_decay_length_penalty finetuning_task forced_bos_token_id forced_eos_token_id "
@@ -29,7 +30,8 @@ static constexpr StringRef harmless =
     "is_decoder is_encoder_decoder keys_to_ignore_at_inference label2id length_penalty max_length "
     "min_length model_type no_repeat_ngram_size num_beam_groups num_beams num_return_sequences "
     "output_attentions output_hidden_states output_past output_scores pad_token_id prefix "
-    "pretraining_tp problem_type pruned_heads remove_invalid_values repetition_penalty "
+    "pretraining_tp problem_type pruned_heads quantization_config remove_invalid_values "
+    "repetition_penalty "
     "resid_pdrop return_dict return_dict_in_generate sep_token_id suppress_tokens "
     "task_specific_params temperature tf_legacy_loss tokenizer_class top_k top_p torch_dtype "
     "torchscript transformers.js_config transformers_version typical_p use_bfloat16 use_cache";

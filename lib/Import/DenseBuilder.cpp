@@ -71,6 +71,8 @@ Value DenseBuilder::layerNorm(Value x, StringRef name, float epsilon) {
 Value DenseBuilder::linear(Value x, StringRef name) {
   setRole(name);
   Value matrix = weight(name + ".weight");
+  if (Value order = weight(name + ".order"))
+    x = transformer::GatherChannelsOp::create(builder, loc, x.getType(), x, order);
   auto rows = cast<transformer::WeightType>(matrix.getType()).getRows();
   return transformer::LinearOp::create(builder, loc, withLastDimension(x, rows), x,
                                        /*scales=*/Value(), matrix, weight(name + ".bias"));

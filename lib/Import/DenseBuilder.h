@@ -47,6 +47,8 @@ public:
 
   /// Makes `role` known as the name of a weight.
   void setWeight(llvm::StringRef role, Value weight) { weights[role] = weight; }
+  /// The weight of that name, or null.
+  Value weight(const llvm::Twine &role) const;
 
   /// RMS norm over channels with the weight `name`.weight.
   Value rmsNorm(Value x, llvm::StringRef name, float epsilon);
@@ -90,7 +92,6 @@ private:
   Value x, sequences, slots; ///< the input; its B and S once they were needed
   llvm::StringMap<Value> weights;
 
-  Value weight(const llvm::Twine &role) const;
   void setRole(llvm::StringRef role);
 };
 

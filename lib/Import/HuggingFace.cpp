@@ -8,6 +8,7 @@
 #include "HuggingFace.h"
 #include "Adapter.h"
 #include "ConfigParameters.h"
+#include "QuantizedWeights.h"
 #include "ingot/Import/Json.h"
 #include "ingot/Import/Safetensors.h"
 #include "llvm/ADT/StringSwitch.h"
@@ -31,6 +32,7 @@ namespace {
 /// A folder's weights, or made-up ones.
 struct FolderWeights {
   std::shared_ptr<const WeightStore> store;
+  std::shared_ptr<const QuantizedWeights> quantized; ///< the same, where it is
   RandomWeights random;
   std::vector<std::string> files;
 };
@@ -75,7 +77,17 @@ static llvm::Expected<FolderWeights> openWeights(StringRef folder, const json::O
     if (!file)
       return file.takeError();
     weights.files = (*file)->getFiles();
-    weights.store = std::move(*file);
+    auto quantization = readQuantizationConfig(config);
+    if (!quantization)
+      return quantization.takeError();
+    if (!*quantization) {
+      weights.store = std::move(*file);
+      return addAdapter(std::move(weights), options.adapter);
+    }
+    auto quantized = QuantizedWeights::open(std::move(*file), **quantization);
+    if (!quantized)
+      return quantized.takeError();
+    weights.store = weights.quantized = std::move(*quantized);
     return addAdapter(std::move(weights), options.adapter);
   }
   if (!options.adapter.empty())
@@ -121,6 +133,8 @@ FailureOr<ImportedModel> import::importHuggingFace(StringRef path, MLIRContext *
   }
   ModelBuilder model(context, weights->store, TensorNames(tensors, *weights->store),
                      weights->random);
+  if (weights->quantized)
+    model.setOrders([&](StringRef weight) { return weights->quantized->getOrder(weight); });
   if (type.empty()) {
     model.error() << "entry 'model_type' of config.json is missing";
     return failure();

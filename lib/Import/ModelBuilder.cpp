@@ -85,6 +85,23 @@ void ModelBuilder::LayerWeights::add(StringRef role, ArrayRef<int64_t> shape) {
   weights.push_back({role.str(), std::move(tensor), type});
 }
 
+void ModelBuilder::LayerWeights::addOrder(StringRef role, StringRef tensor, int64_t channels) {
+  StringRef order = model.findOrder ? model.findOrder(tensor) : StringRef();
+  if (order.empty())
+    return;
+  std::string weightRole = (role + ".order").str();
+  auto *known =
+      llvm::find_if(weights, [&](const Weight &weight) { return weight.tensor == order; });
+  if (known != weights.end())
+    return void(orders.emplace_back(weightRole, known->role));
+  weights.push_back({weightRole, order.str(), model.declareWeight(order, {channels})});
+}
+
+void ModelBuilder::LayerWeights::setOrders(DenseBuilder &layer) const {
+  for (auto &[role, of] : orders)
+    layer.setWeight(role, layer.weight(of));
+}
+
 void ModelBuilder::LayerWeights::addView(StringRef role, StringRef base,
                                          ArrayRef<int64_t> baseShape, const WeightView &view,
                                          ArrayRef<int64_t> shape) {
@@ -112,6 +129,7 @@ void ModelBuilder::LayerWeights::addNumbers(StringRef role, int64_t count, float
 void ModelBuilder::LayerWeights::addLinear(StringRef role, int64_t features, int64_t channels,
                                            bool hasBias) {
   add((role + ".weight").str(), {features, channels});
+  addOrder(role, std::string(weights.back().tensor), channels);
   if (hasBias)
     addNumbers((role + ".bias").str(), features);
 }
@@ -130,6 +148,7 @@ void ModelBuilder::LayerWeights::addSplit(StringRef role, ArrayRef<Part> parts, 
     addView((part.role + ".weight").str(), (role + ".weight").str(), shape,
             {.base = "", .rows = part.rows, .isTransposed = isTransposed},
             {part.rows.count, channels});
+    addOrder(part.role, model.names.get(prefix + (role + ".weight").str()), channels);
     if (hasBias && parts.size() == 1)
       addNumbers((role + ".bias").str(), features);
     else if (hasBias)
@@ -239,6 +258,7 @@ Value ModelBuilder::writeEntry(Value x, const LayerWeights &weights, LayerBody b
   DenseBuilder entry(builder.getInsertionBlock(), x, main.getArgument(1), main.getArgument(2));
   for (auto [weight, value] : llvm::zip_equal(weights.weights, operands))
     entry.setWeight(weight.role, value);
+  weights.setOrders(entry);
   return body(entry, x);
 }
 
@@ -260,6 +280,7 @@ func::FuncOp ModelBuilder::createLayer(Type input, const LayerWeights &weights, 
   for (auto [role, argument] :
        llvm::zip_equal(ArrayRef(arguments).drop_front(3), block->getArguments().drop_front(3)))
     layer.setWeight(role, argument);
+  weights.setOrders(layer);
   Value result = body(layer, block->getArgument(0));
   atEnd.setInsertionPointToEnd(block);
   func::ReturnOp::create(atEnd, function.getLoc(), result);
@@ -268,7 +289,7 @@ func::FuncOp ModelBuilder::createLayer(Type input, const LayerWeights &weights, 
 
 Value ModelBuilder::callLayer(StringRef name, Value x, const LayerWeights &weights, LayerBody body,
                               StringRef kind) {
-  Structure structure{kind.str(), {}};
+  Structure structure{kind.str(), {}, weights.orders};
   for (auto &weight : weights.weights)
     structure.weights.emplace_back(weight.role, weight.type);
   auto *known = llvm::find_if(layers, [&](auto &layer) { return layer.first == structure; });

@@ -19,6 +19,7 @@
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/IR/BuiltinOps.h"
 #include "llvm/ADT/StringSet.h"
+#include <functional>
 
 namespace ingot::import {
 
@@ -66,6 +67,11 @@ public:
     RowPattern rows;
   };
 
+  /// The name of a weight that says which channels the columns of another one take; empty: they
+  /// stand as they are.
+  using FindOrder = std::function<llvm::StringRef(llvm::StringRef weight)>;
+  void setOrders(FindOrder find) { findOrder = std::move(find); }
+
   /// The weights of one layer (or, without a prefix, of the entry), by role.
   class LayerWeights {
   public:
@@ -85,6 +91,10 @@ public:
   private:
     friend class ModelBuilder;
     void add(llvm::StringRef role, mlir::ArrayRef<int64_t> shape);
+    /// The order of the columns of `tensor`, which the product `role` reads its input in.
+    void addOrder(llvm::StringRef role, llvm::StringRef tensor, int64_t channels);
+    /// Makes the orders known to a layer whose weights are.
+    void setOrders(DenseBuilder &layer) const;
     /// A vector in f32.
     void addNumbers(llvm::StringRef role, int64_t count, float addend = 0);
     void addView(llvm::StringRef role, llvm::StringRef base, llvm::ArrayRef<int64_t> baseShape,
@@ -96,6 +106,8 @@ public:
     ModelBuilder &model;
     std::string prefix;
     llvm::SmallVector<Weight> weights;
+    /// Products share a weight of order; of each, the role of that weight.
+    llvm::SmallVector<std::pair<std::string, std::string>> orders;
   };
 
   /// Writes the body of a layer function: the result for the input x [B, S, C].
@@ -135,17 +147,18 @@ private:
   Value embed(Value ids, llvm::StringRef tensor, int64_t rows, int64_t width);
   Value selectRows(Value x);
 
-  /// What makes the structure of a layer: its kind, and the roles and types of its weights.
+  /// What makes the structure of a layer: its kind, the roles and types of its weights, and which
+  /// products read their input in which order.
   struct Structure {
     std::string kind;
     llvm::SmallVector<std::pair<std::string, transformer::WeightType>> weights;
-    bool operator==(const Structure &other) const {
-      return kind == other.kind && weights == other.weights;
-    }
+    llvm::SmallVector<std::pair<std::string, std::string>> orders;
+    bool operator==(const Structure &other) const = default;
   };
 
   TensorNames names;
   RandomWeights random;
+  FindOrder findOrder = nullptr;
   std::shared_ptr<CheckpointView> view;
   mlir::OwningOpRef<mlir::ModuleOp> module;
   mlir::func::FuncOp main;

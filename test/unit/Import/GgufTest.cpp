@@ -213,8 +213,8 @@ TEST(Gguf, RefusesBadTensors) {
             "test.gguf: tensor 't': rows of 48 weights are not whole blocks of 32 as q4_0 needs");
   EXPECT_EQ(tensor({256}, 16, 0),
             "test.gguf: tensor 't' has the type IQ2_XXS, which is not supported");
-  EXPECT_EQ(tensor({32}, 39, 0),
-            "test.gguf: tensor 't' has the type MXFP4, which is not supported");
+  EXPECT_EQ(tensor({32}, 40, 0),
+            "test.gguf: tensor 't' has the type NVFP4, which is not supported");
   EXPECT_EQ(tensor({32}, 26, 0), "test.gguf: tensor 't' has the type I32, which is not supported");
   EXPECT_EQ(tensor({32}, 4, 0), "test.gguf: tensor 't' has the unknown type 4");
   EXPECT_EQ(tensor({32}, UINT32_MAX, 0), "test.gguf: tensor 't' has the unknown type 4294967295");

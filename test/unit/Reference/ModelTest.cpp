@@ -1,9 +1,10 @@
 //===- ModelTest.cpp - Imported checkpoints by the reference, against transformers ------------===//
 //
 // The logits of the small random checkpoints were made by transformers in float32
-// (tools/fixtures/make_llama_fixtures.py, make_huggingface_fixtures.py). A logit is a sum of at
-// most 96 products behind three layers of such sums; float32 there differs from exact sums by some
-// 1e-6 of the logits' deviation. A wrong angle, mask or head moves them by more than 1e-1.
+// (tools/fixtures/make_llama_fixtures.py, make_huggingface_fixtures.py,
+// make_quantized_fixtures.py). A logit is a sum of at most 160 products behind three layers of such
+// sums; float32 there differs from exact sums by some 1e-6 of the logits' deviation. A wrong angle,
+// mask or head moves them by more than 1e-1.
 //
 //===------------------------------------------------------------------------------------------===//
 
@@ -102,6 +103,11 @@ INSTANTIATE_TEST_SUITE_P(HuggingFace, ModelTest,
                                          "hf-qwen2", "hf-qwen3", "hf-gemma2", "hf-gemma3",
                                          "hf-olmo2", "hf-phi3", "hf-gpt2", "hf-neox", "hf-bert",
                                          "hf-roberta", "hf-distilbert"));
+INSTANTIATE_TEST_SUITE_P(Quantized, ModelTest,
+                         testing::Values("hf-gptq", "hf-gptq-order", "hf-gptq-order-asymmetric",
+                                         "hf-gptq-8bit", "hf-gptq-3bit", "hf-gptq-2bit", "hf-awq",
+                                         "hf-packed-int4", "hf-packed-int4-zeros", "hf-packed-int8",
+                                         "hf-int8", "hf-float8", "hf-float8-blocks", "hf-mxfp4"));
 
 /// Takes one feature out of the program.
 static void removeFeature(mlir::Operation *op, llvm::StringRef feature) {
@@ -115,15 +121,22 @@ static void removeFeature(mlir::Operation *op, llvm::StringRef feature) {
     mask.setCausal(false);
   if (auto linear = llvm::dyn_cast<transformer::LinearOp>(op); linear && feature == "bias")
     linear.getBiasMutable().clear();
+  if (auto gather = llvm::dyn_cast<transformer::GatherChannelsOp>(op); gather && feature == "order")
+    gather.replaceAllUsesWith(gather.getInput());
 }
 
 TEST(ModelFeatures, SwitchingOffAnyOneMovesTheLogits) {
-  Fixture fixture("tiny-untied.gguf");
-  ASSERT_TRUE(fixture.model);
-  for (llvm::StringRef feature : {"factors", "base", "causal", "bias"}) {
-    mlir::OwningOpRef<mlir::ModuleOp> changed = fixture.model->module->clone();
-    changed->walk([&](mlir::Operation *op) { removeFeature(op, feature); });
-    auto logits = computeLogits(*changed, fixture.tokens, fixture.rows, *fixture.model->weights);
+  constexpr std::pair<const char *, llvm::StringLiteral> cases[] = {{"tiny-untied.gguf", "factors"},
+                                                                    {"tiny-untied.gguf", "base"},
+                                                                    {"tiny-untied.gguf", "causal"},
+                                                                    {"tiny-untied.gguf", "bias"},
+                                                                    {"hf-gptq-order", "order"}};
+  for (auto [name, feature] : cases) {
+    Fixture fixture(name);
+    ASSERT_TRUE(fixture.model);
+    fixture.model->module->walk([&](mlir::Operation *op) { removeFeature(op, feature); });
+    auto logits = computeLogits(*fixture.model->module, fixture.tokens, fixture.rows,
+                                *fixture.model->weights);
     ASSERT_TRUE(succeeded(logits));
     EXPECT_GT(distance(*logits, fixture.logits), 100 * tolerance) << feature.str();
   }
@@ -200,7 +213,13 @@ INSTANTIATE_TEST_SUITE_P(
         Mutation{"hf-distilbert", "activation", R"("relu")"},
         Mutation{"hf-neox", "hidden_act", R"("relu")"},
         Mutation{"hf-neox", "rope_parameters",
-                 R"({"rope_theta": 10000, "partial_rotary_factor": 0.25})"}));
+                 R"({"rope_theta": 10000, "partial_rotary_factor": 0.25})"},
+        // Zero-points are stored less one, or as they are.
+        Mutation{"hf-gptq", "quantization_config",
+                 R"({"quant_method": "gptq", "bits": 4, "group_size": 64, "sym": false,
+                     "checkpoint_format": "gptq_v2"})"},
+        Mutation{"hf-gptq-8bit", "quantization_config",
+                 R"({"quant_method": "gptq", "bits": 8, "group_size": -1, "sym": false})"}));
 
 TEST(CompareLogits, HasItsKnownValues) {
   // One row agrees; in the other two tokens of probability 1/2 became 3/4 and 1/4.
