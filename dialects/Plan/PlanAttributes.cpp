@@ -49,12 +49,13 @@ LogicalResult ExtentAttr::verify(function_ref<InFlightDiagnostic()> emitError,
                                  std::optional<Count> count, int64_t multiplier, int64_t addend,
                                  int64_t divisor) {
   constexpr int64_t limit = std::numeric_limits<int32_t>::max();
-  if (multiplier < 1 || multiplier > limit)
-    return emitError() << "expected the factor of an extent to be from 1 to " << limit << ", got "
-                       << multiplier;
-  if (addend < 0 || addend > limit)
-    return emitError() << "expected the term of an extent to be from 0 to " << limit << ", got "
-                       << addend;
+  int64_t least = count ? -limit : 1;
+  if (multiplier == 0 || multiplier < least || multiplier > limit)
+    return emitError() << "expected the factor of an extent to be from " << least << " to " << limit
+                       << " and not 0, got " << multiplier;
+  if (addend < -limit || addend > limit)
+    return emitError() << "expected the term of an extent to be from -" << limit << " to " << limit
+                       << ", got " << addend;
   if (divisor < 1 || divisor > limit)
     return emitError() << "expected the divisor of an extent to be from 1 to " << limit << ", got "
                        << divisor;
@@ -72,7 +73,8 @@ int64_t BoundsAttr::getBytes(Input input) const {
 
 int64_t ExtentAttr::evaluate(BoundsAttr bounds) const {
   int64_t value = getCount() ? bounds.get(*getCount()) : 1;
-  return llvm::divideCeil(value * getMultiplier() + getAddend(), getDivisor());
+  return llvm::divideCeil(std::max<int64_t>(value * getMultiplier() + getAddend(), 0),
+                          getDivisor());
 }
 
 /// `count [* number] [+ number]`

@@ -313,10 +313,9 @@ void ExtentAttr::print(AsmPrinter &printer) const {
 LogicalResult ExtentAttr::verify(function_ref<InFlightDiagnostic()> emitError,
                                  std::optional<Count> count, int64_t multiplier, int64_t addend,
                                  int64_t divisor) {
-  if (multiplier < 0 || addend < 0 || divisor < 1) // (C1)
-    return emitError() << "expected an extent with multiplier and addend of at least 0 and divisor "
-                          "of at least 1";
-  if (!count && (multiplier != 0 || divisor != 1)) // (C2)
+  if (divisor < 1) // (C1)
+    return emitError() << "expected an extent with a divisor of at least 1";
+  if (!count && (multiplier != 0 || addend < 0 || divisor != 1)) // (C2)
     return emitError() << "expected an extent without a count to be a number";
   return success();
 }

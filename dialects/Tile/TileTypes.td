@@ -146,11 +146,12 @@ def Tile_Extent : Tile_Attr<"Extent", "extent"> {
   let summary = "number of blocks along one axis of a grid";
   let description = [{
     ceil((n · multiplier + addend) / divisor), n the value of `count`, 1 without one: GridExtent of
-    include/ingot/Artifact/Format.h. Printed as `72`, `tokens`, `tokens ceildiv 4`, `tokens * 3 + 1 ceildiv 8`.
+    include/ingot/Artifact/Format.h. Printed as `72`, `tokens`, `tokens ceildiv 4`, `tokens * 3 + 1 ceildiv 8`. Where the sum
+    is negative there are no blocks: `tokens * -1 + 9 ceildiv 8` is 1 up to 8 tokens, 0 with more.
 
     Constraints:
-    - (C1) `multiplier` ≥ 0, `addend` ≥ 0, `divisor` ≥ 1.
-    - (C2) an extent without `count` has multiplier 0 and divisor 1: the number is its addend.
+    - (C1) `divisor` ≥ 1.
+    - (C2) an extent without `count` has multiplier 0, an addend ≥ 0 and divisor 1: the number is its addend.
   }];
   let parameters = (ins "std::optional<::ingot::tile::Count>":$count, "int64_t":$multiplier, "int64_t":$addend,
                         "int64_t":$divisor);
@@ -165,7 +166,7 @@ def Tile_Extent : Tile_Attr<"Extent", "extent"> {
     /// Blocks where `count` has the value `value`.
     int64_t evaluate(int64_t value) const {
       int64_t numerator = (getCount() ? value * getMultiplier() : 0) + getAddend();
-      return (numerator + getDivisor() - 1) / getDivisor();
+      return numerator <= 0 ? 0 : (numerator + getDivisor() - 1) / getDivisor();
     }
   }];
 }

@@ -148,7 +148,7 @@ Value NvptxEmitter::isInGrid() {
                                       makeIndex(extent.getMultiplier()));
     sum = arith::AddIOp::create(b, loc, sum, makeIndex(extent.getAddend()));
     Value first = arith::MulIOp::create(b, loc, blockIds[axis], makeIndex(extent.getDivisor()));
-    Value here = arith::CmpIOp::create(b, loc, arith::CmpIPredicate::ult, first, sum);
+    Value here = arith::CmpIOp::create(b, loc, arith::CmpIPredicate::slt, first, sum);
     inside = inside ? Value(arith::AndIOp::create(b, loc, inside, here)) : here;
   }
   return inside;

@@ -177,7 +177,8 @@ void Description::writeGrid(const format::CommandRecord &command) {
   for (const format::GridExtent &extent : command.grid) {
     json.beginObject();
     count("count", extent.count);
-    json.key("multiplier").number(extent.multiplier).key("addend").number(extent.addend);
+    json.key("multiplier").signedNumber(extent.multiplier);
+    json.key("addend").signedNumber(extent.addend);
     json.key("divisor").number(extent.divisor).end('}');
   }
   json.end(']');

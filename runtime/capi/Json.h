@@ -36,6 +36,7 @@ public:
     return *this;
   }
   JsonWriter &number(uint64_t value) { return raw(std::to_string(value)); }
+  JsonWriter &signedNumber(int64_t value) { return raw(std::to_string(value)); }
   JsonWriter &string(std::string_view value) {
     std::string quoted = "\"";
     for (char c : mendUtf8(value)) {

@@ -324,16 +324,25 @@ Status PlanVerifier::checkGrid(uint64_t index) {
                          extent.count);
     if (!extent.divisor)
       return INGOT_ERROR("command %llu: grid %c: divisor is 0", print(index), 'x' + axis);
-    uint64_t value = extent.count == format::noCount ? 1 : most[extent.count];
-    uint64_t rounded;
-    // The extent grows with the count, so that its value at the largest count bounds it.
-    if (!multiplyAdd(value, extent.multiplier, extent.addend, rounded) ||
-        __builtin_add_overflow(rounded, extent.divisor - 1, &rounded) ||
+    // The extent grows or falls with the count, so that its values at the ends bound it.
+    uint64_t largest = 0;
+    bool fits = true;
+    for (uint64_t value : {uint64_t(extent.count == format::noCount),
+                           extent.count == format::noCount ? 1 : most[extent.count]}) {
+      int64_t sum;
+      fits = fits && !__builtin_mul_overflow(value, extent.multiplier, &sum) &&
+             !__builtin_add_overflow(sum, extent.addend, &sum);
+      if (fits && sum > 0)
+        largest = std::max(largest, uint64_t(sum));
+    }
+    uint64_t rounded = largest;
+    if (!fits || __builtin_add_overflow(rounded, extent.divisor - 1, &rounded) ||
         __builtin_mul_overflow(blocks, rounded / extent.divisor, &blocks) || blocks > maxBlocks)
       return INGOT_ERROR(
-          "command %llu: grid %c: (%llu * %llu + %llu) / %llu makes more than %llu blocks",
-          print(index), 'x' + axis, print(value), print(extent.multiplier), print(extent.addend),
-          print(extent.divisor), print(maxBlocks));
+          "command %llu: grid %c: (%llu * %lld + %lld) / %llu makes more than %llu blocks",
+          print(index), 'x' + axis, print(extent.count == format::noCount ? 1 : most[extent.count]),
+          (long long)extent.multiplier, (long long)extent.addend, print(extent.divisor),
+          print(maxBlocks));
   }
   return Status::success();
 }

@@ -153,8 +153,9 @@ void Session::evaluateGrids(Program &program) const {
     for (int axis = 0; axis < 3; ++axis) {
       const format::GridExtent &extent =
           model->getPlan().commands[program.gridCommands[i]].grid[axis];
-      uint64_t value = extent.count == format::noCount ? 1 : uint64_t(gridCounts[extent.count]);
-      extents[axis] = ceilDivide(value * extent.multiplier + extent.addend, extent.divisor);
+      int64_t value = extent.count == format::noCount ? 1 : gridCounts[extent.count];
+      int64_t sum = value * extent.multiplier + extent.addend; // verified not to overflow
+      extents[axis] = sum > 0 ? ceilDivide(uint64_t(sum), extent.divisor) : 0;
     }
     program.grids[i] = {extents[0], extents[1], extents[2]};
   }
@@ -381,6 +382,9 @@ Status Session::profileStep(const Program &program, const Step &step) {
   INGOT_RETURN_IF_ERROR(queue->copy(step.output.to, step.output.from, step.output.bytes));
   INGOT_RETURN_IF_ERROR(queue->synchronize());
   for (size_t i = 0; i < program.launches.size(); ++i) {
+    const Grid &grid = *program.launches[i].grid;
+    if (grid.x == 0 || grid.y == 0 || grid.z == 0)
+      continue; // it was for other counts
     CommandTime &time = profile[program.launchCommands[i]];
     const Plan &plan = model->getPlan();
     uint64_t count = plan.kernels[plan.commands[time.command].kernel].costCount;

@@ -190,11 +190,12 @@ struct ReachRecord {
 };
 
 /// One extent of a grid: ceil((value * multiplier + addend) / divisor), value = counts[count], 1
-/// for noCount.
+/// for noCount; 0, and no launch, where the sum is negative.
 struct GridExtent {
   uint32_t count;
   uint32_t reserved;
-  uint64_t multiplier, addend, divisor;
+  int64_t multiplier, addend;
+  uint64_t divisor;
 };
 
 enum class CommandKind : uint32_t {

@@ -27,20 +27,20 @@ func.func private @f() attributes {test.a = #plan.extent<pages>}
 // -----
 
 // An extent has blocks.
-// expected-error @+1 {{expected the factor of an extent to be from 1 to 2147483647, got 0}}
+// expected-error @+1 {{expected the factor of an extent to be from -2147483647 to 2147483647 and not 0, got 0}}
 func.func private @f() attributes {test.a = #plan.extent<tokens * 0>}
 
 // -----
 
 // Extents do not overflow.
-// expected-error @+1 {{expected the factor of an extent to be from 1 to 2147483647, got 2147483648}}
+// expected-error @+1 {{expected the factor of an extent to be from -2147483647 to 2147483647 and not 0, got 2147483648}}
 func.func private @f() attributes {test.a = #plan.extent<tokens * 2147483648>}
 
 // -----
 
-// The term of an extent is not negative.
-// expected-error @+1 {{expected the term of an extent to be from 0 to 2147483647, got -1}}
-func.func private @f() attributes {test.a = #plan.extent<tokens + -1>}
+// The term of an extent may be negative, but not below all counts.
+// expected-error @+1 {{expected the term of an extent to be from -2147483647 to 2147483647, got -2147483648}}
+func.func private @f() attributes {test.a = #plan.extent<tokens + -2147483648>}
 
 // -----
 

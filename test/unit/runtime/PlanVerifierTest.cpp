@@ -189,11 +189,22 @@ TEST(PlanVerifier, AFileOfAnOlderVersionDoesNotSayHowFarKernelsGo) {
 TEST(PlanVerifier, GridsAreDefinedAndBounded) {
   EXPECT_REFUSED(b.commands[Embed].grid[1].divisor = 0, "command 0: grid y: divisor is 0");
   EXPECT_REFUSED(b.commands[Embed].grid[2].count = 3, "grid z: count 3 is unknown");
-  EXPECT_REFUSED(b.commands[Embed].grid[0].multiplier = huge, "grid x: (6 *");
-  EXPECT_REFUSED(b.commands[Embed].grid[0].addend = huge, "more than");
-  EXPECT_REFUSED(b.commands[Embed].grid[0].multiplier = uint64_t(1) << 40, "more than");
+  EXPECT_REFUSED(b.commands[Embed].grid[0].multiplier = INT64_MAX, "grid x: (6 *");
+  EXPECT_REFUSED(b.commands[Embed].grid[0].addend = INT64_MAX, "more than");
+  EXPECT_REFUSED(b.commands[Embed].grid[0].multiplier = int64_t(1) << 40, "more than");
+  EXPECT_REFUSED((b.commands[Embed].grid[0].multiplier = -1,
+                  b.commands[Embed].grid[0].addend = int64_t(1) << 41),
+                 "more than");
   EXPECT_REFUSED((b.commands[Embed].grid[0].divisor = huge, b.commands[Embed].grid[0].addend = 1),
                  "more than");
+  // For some counts alone: where the sum is negative there are no blocks.
+  auto isForFew = [](ArtifactBuilder &b) {
+    b.commands[Embed].grid[1].multiplier = -1;
+    b.commands[Embed].grid[1].addend = 9;
+  };
+  EXPECT_EQ(verify(isForFew), "accepted");
+  EXPECT_EQ(verify([](ArtifactBuilder &b) { b.commands[Embed].grid[1].addend = INT64_MIN; }),
+            "accepted");
 }
 
 TEST(PlanVerifier, LoopsMatchAndDoNotNest) {
