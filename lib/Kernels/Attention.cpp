@@ -32,8 +32,6 @@ LogicalResult supports(const Request &request, std::string &reason) {
     return reason = "head dimension and page are not multiples of 8", failure();
   if (isGpuCache(request.machine, cache) && op.getBidirectional())
     return reason = "attention to later positions is not there for GPUs", failure();
-  if (isGpuCache(request.machine, cache) && op.getSoftCap())
-    return reason = "a soft-cap of scores is not there for GPUs", failure();
   constexpr int64_t most[] = {512 << 10, 48 << 10}; // a CPU's stack, a GPU's shared memory
   bool isGpu = request.machine == Machine::Cuda;
   if (!isGpuCache(request.machine, cache) &&
@@ -210,7 +208,7 @@ Emission emit(const Request &request, OpBuilder &builder, OpBuilder &kernelBuild
   auto op = findOp<transformer::CachedAttentionOp>(compute);
   auto cache = op.getCache().getType();
   if (isGpuCache(request.machine, cache))
-    return emitGpuAttention(request, builder, kernelBuilder);
+    return emitGpuAttention(request, kernelBuilder);
   auto query = cast<RankedTensorType>(op.getQuery().getType());
   MLIRContext *context = builder.getContext();
   AttentionShape shape(op, request.machine);

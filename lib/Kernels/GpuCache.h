@@ -41,9 +41,8 @@ tile::ViewType gpuAnglesView(mlir::MLIRContext *context, int64_t contextTokens, 
 void storeProjection(TileBuilder &b, const GpuProjection &projection, mlir::Value row,
                      mlir::Value token, mlir::Value sums);
 
-/// Attention of one token's query heads of one cache head, a block each.
-Emission emitGpuAttention(const Request &request, mlir::OpBuilder &builder,
-                          mlir::OpBuilder &kernelBuilder);
+/// Attention over such a cache.
+Emission emitGpuAttention(const Request &request, mlir::OpBuilder &kernelBuilder);
 
 } // namespace ingot::kernels
 

@@ -127,10 +127,10 @@ private:
       recordSchedule(emission.kernel, compute, family->products(request));
     std::string key = keyOf(compute, request.rows);
     ValueRange results = launch(emission, compute, key, request.rows, builder);
-    if (emission.finish) {
-      auto secondBuilder = OpBuilder::atBlockEnd(getOperation().getBody());
-      kernels::Emission second = emission.finish(secondBuilder, results);
-      results = launch(second, compute, key + " finish", request.rows, builder);
+    while (emission.finish) {
+      auto nextBuilder = OpBuilder::atBlockEnd(getOperation().getBody());
+      emission = emission.finish(nextBuilder, results);
+      results = launch(emission, compute, key += " finish", request.rows, builder);
     }
     results = results.take_front(compute.getNumResults());
     for (auto [old, result] : llvm::zip_equal(compute.getResults(), results))
@@ -170,7 +170,9 @@ private:
   ValueRange launch(kernels::Emission &emission, transformer::ComputeOp compute, std::string key,
                     tile::Count rows, OpBuilder &builder) {
     tile::KernelOp kernel = merge(emission, std::move(key), rows);
-    SmallVector<Type> types(compute.getResultTypes());
+    SmallVector<Type> types;
+    if (!emission.isPreparation)
+      llvm::append_range(types, compute.getResultTypes());
     llvm::append_range(types, emission.scratch);
     SmallVector<int64_t> inPlace(emission.inPlace);
     inPlace.append(emission.scratch.size(), -1);

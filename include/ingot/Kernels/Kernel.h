@@ -54,6 +54,8 @@ struct Emission {
   Cost cost = {};
   /// Further results of the launch, after the region's, that `finish` reads.
   llvm::SmallVector<mlir::Type> scratch = {};
+  /// The launch makes the scratch alone; the region's results are those of `finish`.
+  bool isPreparation = false;
   /// Where one launch is not enough: emits a second kernel, which makes the region's results from
   /// those of the first launch.
   std::function<Emission(mlir::OpBuilder &kernelBuilder, mlir::ValueRange results)> finish = {};
