@@ -294,8 +294,8 @@ def WaitOp : Tile_Op<"wait", [MemoryEffects<[MemRead, MemWrite]>]> {
 def AwaitLaunchesOp : Tile_Op<"await_launches", [MemoryEffects<[MemRead, MemWrite]>]> {
   let summary = "wait for all that was launched before this kernel";
   let description = [{
-    A kernel with it may start before its predecessors are complete. Ahead of it only weights are read and nothing is written;
-    every thread passes it once, in one of the branches where there are several. Nothing where launches follow each other without overlap.
+    A kernel with it may start before its predecessors are complete, but not before the step's inputs are there. Ahead of it
+    only weights, inputs and what earlier steps left in the cache are read and nothing is written; every thread passes it once, in one of the branches where there are several. Nothing where launches follow each other without overlap.
   }];
   let assemblyFormat = "attr-dict";
 }

@@ -67,7 +67,7 @@ static void buildFuseStage(const PipelineOptions &options, OpPassManager &passes
   passes.addPass(fuse::createFuseProjections());
   passes.addPass(fuse::createFuseGatedFeedForward());
   passes.addPass(fuse::createFuseActivation());
-  passes.addPass(fuse::createFuseNorm());
+  passes.addPass(fuse::createFuseNorm({options.target == TargetKind::Cuda ? "cuda" : "cpu"}));
   passes.addPass(fuse::createFuseResidual());
   passes.addPass(fuse::createFormRegions());
   addCleanup(passes);

@@ -92,6 +92,10 @@ tile::ViewType ropeTableView(mlir::MLIRContext *context, int64_t contextTokens, 
 /// as many as a block of threads holds well, perhaps all; the last step may need a mask.
 mlir::RankedTensorType rowTile(const Request &request, mlir::Type element, int64_t columns);
 
+/// 1 / sqrt(mean + epsilon) in every place, of a tile [1, N] whose numbers add up to `columns`
+/// times the mean.
+mlir::Value emitNormScale(TileBuilder &b, mlir::Value squares, int64_t columns, double epsilon);
+
 /// Where a token goes in the cache: its position, its slot in the page, and the page.
 struct TokenPlace {
   mlir::Value position, slot, page;

@@ -69,10 +69,6 @@ Places readPlaces(TileBuilder &b, const GpuProjection &projection, Value token,
   return places;
 }
 
-} // namespace
-
-namespace {
-
 /// What the rows of a tile are, along its rows: [16, 1] each.
 struct Channels {
   Value first;      ///< channel of the head that `offsets` count from
@@ -106,58 +102,89 @@ Channels findChannels(TileBuilder &b, const GpuProjection &projection, Value row
   return channels;
 }
 
+/// What is done with tiles of a projection, one after the other.
+class ProjectionWriter {
+public:
+  ProjectionWriter(TileBuilder &b, const GpuProjection &projection)
+      : b(b), projection(projection), cache(projection.cache), dim(cache.getDim()) {}
+
+  /// Places and angles of the tokens follow from inputs of the step alone.
+  void read(Value row, Value token, RankedTensorType sums) {
+    places = readPlaces(b, projection, token, sums);
+    channels = findChannels(b, projection, row, sums);
+    Value firstPair = projection.isHalf ? channels.first : b.div(channels.first, 2);
+    auto readAngles = [&](int64_t offset) {
+      return b.gather(projection.angles, {b.index(0), b.add(firstPair, offset)}, sums,
+                      {{0, places.position}, {1, channels.pairs}});
+    };
+    cosine = readAngles(0);
+    sine = readAngles(dim / 2);
+  }
+
+  void write(Value row, Value token, Value sums) {
+    b.ifLess(
+        row, b.index(projection.queryRows), [&] { writeQueries(row, token, sums); },
+        [&] {
+          Value keyRow = b.sub(row, b.index(projection.queryRows));
+          b.ifLess(
+              keyRow, b.index(projection.keyRows), [&] { writeKeys(keyRow, sums); },
+              [&] { writeValues(b.sub(keyRow, b.index(projection.keyRows)), sums); });
+        });
+  }
+
+private:
+  void writeQueries(Value row, Value token, Value sums) {
+    Value first = b.add(b.mul(b.div(row, dim), dim), channels.first);
+    b.scatter(rotate(sums), projection.queries, {first, token}, {{0, channels.offsets}},
+              places.isThere);
+  }
+
+  void writeKeys(Value row, Value sums) {
+    Value zero = b.index(0);
+    b.scatter(b.fromF32(rotate(sums), cache.getFormat()), projection.keys,
+              {b.div(row, dim), zero, zero, channels.first},
+              {{1, places.page}, {2, places.slot}, {3, channels.offsets}}, places.isThere);
+  }
+
+  void writeValues(Value row, Value sums) {
+    Value zero = b.index(0);
+    b.scatter(b.fromF32(sums, cache.getFormat()), projection.values,
+              {b.div(row, dim), zero, channels.first, zero},
+              {{1, places.page}, {2, channels.offsets}, {3, places.slot}}, places.isThere);
+  }
+
+  /// (a, b) -> (a cos - b sin, b cos + a sin) for the rows of a pair.
+  Value rotate(Value x) {
+    auto type = cast<RankedTensorType>(x.getType());
+    auto signs = cast<RankedTensorType>(type.clone(b.builder.getI1Type()));
+    Value minus = arith::NegFOp::create(b.builder, b.loc, sine);
+    Value signedSine = arith::SelectOp::create(b.builder, b.loc,
+                                               b.broadcast(channels.isFirst, signs), minus, sine);
+    Value partner =
+        tile::ExchangeOp::create(b.builder, b.loc, type, x, /*dim=*/0, channels.distance);
+    return b.fma(partner, signedSine, b.mulf(x, cosine));
+  }
+
+  TileBuilder &b;
+  const GpuProjection &projection;
+  transformer::KVCacheType cache;
+  int64_t dim;
+  // Of the tile at hand.
+  Places places;
+  Channels channels;
+  Value cosine, sine;
+};
+
 } // namespace
 
-/// (a, b) -> (a cos - b sin, b cos + a sin) for the rows of a pair.
-static Value rotate(TileBuilder &b, const GpuProjection &projection, const Places &places,
-                    const Channels &channels, Value x) {
-  auto type = cast<RankedTensorType>(x.getType());
-  Value firstPair = projection.isHalf ? channels.first : b.div(channels.first, 2);
-  auto readAngles = [&](int64_t offset) {
-    return b.gather(projection.angles, {b.index(0), b.add(firstPair, offset)}, type,
-                    {{0, places.position}, {1, channels.pairs}});
+GpuEpilogue kernels::makeProjectionEpilogue(TileBuilder &b, const GpuProjection &projection) {
+  auto writer = std::make_shared<ProjectionWriter>(b, projection);
+  GpuEpilogue epilogue;
+  epilogue.readInputs = [=](Value row, Value token, RankedTensorType sums) {
+    writer->read(row, token, sums);
   };
-  Value cosine = readAngles(0), sine = readAngles(projection.cache.getDim() / 2);
-  auto signs = cast<RankedTensorType>(type.clone(b.builder.getI1Type()));
-  Value minus = arith::NegFOp::create(b.builder, b.loc, sine);
-  Value signedSine =
-      arith::SelectOp::create(b.builder, b.loc, b.broadcast(channels.isFirst, signs), minus, sine);
-  Value partner = tile::ExchangeOp::create(b.builder, b.loc, type, x, /*dim=*/0, channels.distance);
-  return b.fma(partner, signedSine, b.mulf(x, cosine));
-}
-
-void kernels::storeProjection(TileBuilder &b, const GpuProjection &projection, Value row,
-                              Value token, Value sums) {
-  auto type = cast<RankedTensorType>(sums.getType());
-  transformer::KVCacheType cache = projection.cache;
-  int64_t dim = cache.getDim();
-  Places places = readPlaces(b, projection, token, type);
-  Channels channels = findChannels(b, projection, row, type);
-  Value zero = b.index(0);
-  b.ifLess(
-      row, b.index(projection.queryRows),
-      [&] {
-        Value first = b.add(b.mul(b.div(row, dim), dim), channels.first);
-        b.scatter(rotate(b, projection, places, channels, sums), projection.queries, {first, token},
-                  {{0, channels.offsets}}, places.isThere);
-      },
-      [&] {
-        Value keyRow = b.sub(row, b.index(projection.queryRows));
-        b.ifLess(
-            keyRow, b.index(projection.keyRows),
-            [&] {
-              Value rotated = rotate(b, projection, places, channels, sums);
-              b.scatter(b.fromF32(rotated, cache.getFormat()), projection.keys,
-                        {b.div(keyRow, dim), zero, zero, channels.first},
-                        {{1, places.page}, {2, places.slot}, {3, channels.offsets}},
-                        places.isThere);
-            },
-            [&] {
-              Value head = b.div(b.sub(keyRow, b.index(projection.keyRows)), dim);
-              b.scatter(b.fromF32(sums, cache.getFormat()), projection.values,
-                        {head, zero, channels.first, zero},
-                        {{1, places.page}, {2, channels.offsets}, {3, places.slot}},
-                        places.isThere);
-            });
-      });
+  epilogue.finish = [=](Value row, Value token, MutableArrayRef<Value> sums) {
+    writer->write(row, token, sums.front());
+  };
+  return epilogue;
 }

@@ -12,7 +12,7 @@
 #ifndef INGOT_LIB_KERNELS_GPUCACHE_H
 #define INGOT_LIB_KERNELS_GPUCACHE_H
 
-#include "Common.h"
+#include "GpuProduct.h"
 
 namespace ingot::kernels {
 
@@ -37,9 +37,8 @@ struct GpuProjection {
 /// View of the table of angles as [position, dim].
 tile::ViewType gpuAnglesView(mlir::MLIRContext *context, int64_t contextTokens, int64_t dim);
 
-/// Rotates queries and keys and puts a tile [16, tokens] where it belongs.
-void storeProjection(TileBuilder &b, const GpuProjection &projection, mlir::Value row,
-                     mlir::Value token, mlir::Value sums);
+/// Rotates queries and keys and puts tiles where they belong. Both arguments must outlive it.
+GpuEpilogue makeProjectionEpilogue(TileBuilder &b, const GpuProjection &projection);
 
 /// Attention over such a cache.
 Emission emitGpuAttention(const Request &request, mlir::OpBuilder &kernelBuilder);

@@ -42,30 +42,84 @@ std::optional<GpuProductSchedule> kernels::getGpuSchedule(transformer::WeightTyp
   if (run == 0)
     return std::nullopt;
   // Eight warps hide the latency of memory behind each other where there are columns for them.
-  GpuProductSchedule schedule = {run, 8, 4, 32, 4};
+  GpuProductSchedule schedule = {run, 8, 4, 32, 4, 1};
   while (schedule.warps > 1 && schedule.getStepColumns() > weight.getColumns())
     schedule.warps /= 2;
   // Operands of a step, of all weights and tokens, must fit the registers.
-  if (run > 8)
-    schedule.blockTokens = 16;
-  if (weights > 1) {
-    schedule.blockTokens = 16;
+  if (run > 8 || weights > 1)
     schedule.rowTiles = 2;
+  if (run > 8 && weights > 1)
+    schedule.rowTiles = 1;
+  if (weights > 1)
     schedule.unroll = 2;
-  }
-  while (weight.getRows() % (schedule.rowTiles * GpuProductSchedule::blockRows) != 0 &&
-         schedule.rowTiles > 1)
+  // More tiles of a block read activations less often, but the chip wants blocks first.
+  constexpr int64_t wantedBlocks = 128;
+  int64_t tiles = llvm::divideCeil(weight.getRows(), GpuProductSchedule::blockRows);
+  while (schedule.rowTiles > 1 &&
+         (weight.getRows() % (schedule.rowTiles * GpuProductSchedule::blockRows) != 0 ||
+          tiles / schedule.rowTiles < wantedBlocks))
     schedule.rowTiles /= 2;
+  if (run <= 8 && weights == 1)
+    schedule.manyUnroll = 4 / schedule.rowTiles;
   return schedule;
 }
 
-SmallVector<tile::ExtentAttr, 2> kernels::getGpuGrid(MLIRContext *context,
+SmallVector<tile::ExtentAttr, 3> kernels::getGpuGrid(MLIRContext *context,
                                                      transformer::WeightType weight,
                                                      const GpuProductSchedule &schedule,
-                                                     tile::Count rows) {
-  return {tile::ExtentAttr::get(context,
-                                llvm::divideCeil(weight.getRows(), GpuProductSchedule::blockRows)),
-          tile::ExtentAttr::get(context, rows, schedule.blockTokens)};
+                                                     tile::Count rows, GpuTokens tokens) {
+  constexpr int64_t few = GpuProductSchedule::tokenTile;
+  int64_t rowTiles = llvm::divideCeil(weight.getRows(), GpuProductSchedule::blockRows);
+  auto number = [&](int64_t value) { return tile::ExtentAttr::get(context, value); };
+  if (tokens == GpuTokens::Few) {
+    // From 1 to 8 rows one block, with more none; along z none where there are no rows.
+    constexpr int64_t beyondAll = int64_t(1) << 30;
+    return {number(rowTiles), tile::ExtentAttr::get(context, rows, -1, few + 1, few),
+            tile::ExtentAttr::get(context, rows, beyondAll)};
+  }
+  // With 2 (rows - 8) there are blocks enough just past 8, too.
+  return {number(rowTiles / schedule.rowTiles),
+          tile::ExtentAttr::get(context, rows, 2, -2 * few, schedule.blockTokens)};
+}
+
+Emission kernels::joinLaunches(Emission few, Emission many) {
+  auto next = std::make_shared<Emission>(std::move(many));
+  few.finish = [next](OpBuilder &, ValueRange results) {
+    for (auto [number, operand] : llvm::enumerate(next->inPlace)) {
+      if (operand >= 0) {
+        next->operands[operand] = results[number];
+        continue;
+      }
+      operand = next->operands.size();
+      next->operands.push_back(results[number]);
+    }
+    return *next;
+  };
+  return few;
+}
+
+LogicalResult kernels::canNormInput(const Request &request, transformer::LinearOp linear,
+                                    unsigned weights, std::string &reason) {
+  auto norm = linear.getInput().getDefiningOp<transformer::NormOp>();
+  transformer::WeightType type = linear.getWeight().getType();
+  // With so many blocks the norm of each costs more than a launch for all.
+  constexpr int64_t mostRows = 32768;
+  if (request.machine != Machine::Cuda || !getGpuSchedule(type, weights, bool(linear.getScales())))
+    return reason = "only products of a GPU's matrix units norm their input", failure();
+  if (!norm || norm.getKind() != transformer::NormKind::Rms || norm.getBias() ||
+      !plainElementType(norm.getWeight().getType()))
+    return reason = "the input is no rms norm with a weight of floats", failure();
+  if (!outerValue(request.compute, norm.getInput()))
+    return reason = "what is normed is not an operand", failure();
+  if (getNormTokens(type.getColumns()) == 0 || type.getRows() > mostRows)
+    return reason = llvm::formatv("{0} is too wide or has too many rows", type), failure();
+  return success();
+}
+
+int64_t kernels::getNormTokens(int64_t columns) {
+  // Rows are normed one after the other: more of them take longer than a launch for all.
+  constexpr int64_t most = 2, memory = 36 << 10; // of 48 KB; the rest is for the sums of the warps
+  return 2 * most * (columns + 32) <= memory ? most : 0;
 }
 
 //===----------------------------------------------------------------------------------------------===//
@@ -194,6 +248,28 @@ public:
     return b.reshape(b.fromF32(x, element), {schedule.warps, columns / schedule.warps, tokens});
   }
 
+  /// Rows of activations in memory of the block, in the product's format: the step's tokens.
+  void setStaged(Value view, Value tokens) { staged = view, stagedTokens = tokens; }
+  bool hasStaged() const { return bool(staged); }
+  Type getElement() const { return element; }
+
+  /// Operand B of the staged rows from `column` on; 0 for tokens that there are not.
+  Value loadStaged(Value column) {
+    constexpr int64_t tokens = GpuProductSchedule::tokenTile;
+    auto type = spreadTile({tokens, columns}, element,
+                           {{Part::Register, 1, schedule.run},
+                            {Part::Lane, 1, GpuProductSchedule::lanesAlongColumns},
+                            {Part::Lane, 0, tokens},
+                            {Part::Warp, 1, schedule.warps}});
+    auto number = tile::getReducedType(tile::withElement(type, b.i32()), 1);
+    Value isThere =
+        arith::CmpIOp::create(b.builder, b.loc, arith::CmpIPredicate::slt, b.iotaOf(number, 0),
+                              b.splat(b.toI32(stagedTokens), number));
+    Value x = b.gather(staged, {b.index(0), column}, type, {}, isThere);
+    x = tile::TransposeOp::create(b.builder, b.loc, x, ArrayRef<int64_t>{1, 0});
+    return b.reshape(x, {schedule.warps, columns / schedule.warps, tokens});
+  }
+
   /// The sums, [warps, 16, tokens]: each warp its own.
   RankedTensorType sumsType(int64_t tokens) {
     return spreadTile({schedule.warps, GpuProductSchedule::blockRows, tokens}, b.f32(),
@@ -212,53 +288,150 @@ private:
   tile::ViewType view;
   int64_t columns;
   Type element;
+  Value staged, stagedTokens; ///< null where activations are read from memory
 };
 
 /// The program of a block.
 class BlockEmitter {
 public:
-  using Emit = llvm::function_ref<void(Value, Value, MutableArrayRef<Value>)>;
-
   BlockEmitter(TileBuilder &b, const GpuProductSchedule &schedule, const ProductInput &input,
-               ValueRange weights, tile::Count rows, Emit emit)
-      : b(b), schedule(schedule), input(input), weights(weights), rows(rows), emit(emit),
-        operands(b, schedule, input, weights.front()) {}
+               ValueRange weights, tile::Count rows, const GpuEpilogue &epilogue,
+               const GpuInputNorm *norm)
+      : b(b), schedule(schedule), input(input), weights(weights), rows(rows), epilogue(epilogue),
+        norm(norm), operands(b, schedule, input, weights.front()) {}
 
-  void run() {
+  void runFew() {
+    allocateRooms();
+    auto runRead = [&] { runFew(nullptr); };
+    if (!norm)
+      return runRead();
+    auto runNormed = [&] { runFew(norm); };
+    if (norm->fewTokens == GpuProductSchedule::tokenTile)
+      return runNormed();
+    b.ifLess(b.count(rows), b.index(norm->fewTokens + 1), runNormed, runRead);
+  }
+
+  /// More tokens: what is read of them costs more than the weights, so that a block computes
+  /// several tiles of rows.
+  void runMany() {
     Value token = b.mul(b.blockId(tile::Axis::Y), schedule.blockTokens);
-    constexpr int64_t few = GpuProductSchedule::tokenTile;
-    if (schedule.blockTokens == few)
-      return runFew(token);
-    Value end = b.add(token, few + 1);
-    b.ifLess(b.count(rows), end, [&] { runFew(token); }, [&] { runMany(token); });
+    tile::AwaitLaunchesOp::create(b.builder, b.loc);
+    Value block = b.mul(b.blockId(tile::Axis::X), schedule.rowTiles);
+    b.ifLess(token, b.count(rows), [&] {
+      for (int64_t i = 0; i < schedule.rowTiles; ++i)
+        rowTiles.push_back(b.mul(b.add(block, i), GpuProductSchedule::blockRows));
+      finishMany(token, runTokens(token, schedule.blockTokens, schedule.manyUnroll, 0, {}));
+    });
   }
 
 private:
-  /// Up to 8 tokens. Weights of the first steps are on their way before what the launch waits for
-  /// is there.
-  void runFew(Value token) {
-    rowTiles = {b.mul(b.blockId(tile::Axis::X), GpuProductSchedule::blockRows)};
+  /// Up to 8 tokens. Weights of the first steps, and what follows the product needs of the step's
+  /// inputs, are on their way before what the launch waits for is there.
+  void runFew(const GpuInputNorm *normed) {
+    Value token = b.index(0);
+    Value row = b.mul(b.blockId(tile::Axis::X), GpuProductSchedule::blockRows);
+    rowTiles = {row};
+    RankedTensorType type = getFewSumsType();
     int64_t steps = llvm::divideCeil(input.columns, schedule.getStepColumns());
     int64_t ahead = std::min(schedule.unroll, steps);
     SmallVector<Value> first = loadSteps(0, ahead);
+    Value gain;
+    if (normed)
+      gain = loadGain(*normed);
+    if (epilogue.readInputs)
+      epilogue.readInputs(row, token, type);
     tile::AwaitLaunchesOp::create(b.builder, b.loc);
-    runTokens(token, GpuProductSchedule::tokenTile, schedule.unroll, ahead, first);
+    if (epilogue.readBuffers)
+      epilogue.readBuffers(row, token, type);
+    if (normed)
+      stageRows(*normed, gain);
+    SmallVector<Value> sums =
+        runTokens(token, GpuProductSchedule::tokenTile, schedule.unroll, ahead, first);
+    operands.setStaged({}, {});
+    sums = addWarps(sums, type);
+    epilogue.finish(row, token, sums);
   }
 
-  /// More tokens: what is read of them costs more than the weights, so that one block in
-  /// `rowTiles` computes the rows of all of them, and the others have nothing to do.
-  void runMany(Value token) {
-    tile::AwaitLaunchesOp::create(b.builder, b.loc);
-    Value block = b.blockId(tile::Axis::X);
-    auto emitAll = [&] {
-      rowTiles.clear();
-      for (int64_t i = 0; i < schedule.rowTiles; ++i)
-        rowTiles.push_back(b.mul(b.add(block, i), GpuProductSchedule::blockRows));
-      runTokens(token, schedule.blockTokens, /*unroll=*/1, 0, {});
+  Value loadGain(const GpuInputNorm &normed) {
+    Type stored = cast<tile::ViewType>(normed.gain.getType()).getElementType();
+    Value zero = b.index(0);
+    return b.toF32(b.load(normed.gain, {zero, zero}, tile::withElement(normed.line, stored),
+                          /*masked=*/true));
+  }
+
+  /// Norms all rows into memory of the block, in the product's format; behind the last column 0.
+  void stageRows(const GpuInputNorm &normed, Value gain) {
+    constexpr int64_t apart = 32; // columns: neighbouring rows in different banks
+    int64_t columns = llvm::alignTo(input.columns, schedule.getStepColumns());
+    auto view =
+        tile::ViewType::get(b.builder.getContext(), {normed.fewTokens, columns},
+                            operands.getElement(), {columns + apart, 1}, {}, tile::Space::Shared);
+    Value staged = tile::AllocOp::create(b.builder, b.loc, view), zero = b.index(0);
+    Value tokens = b.count(rows);
+    b.forLoop(zero, tokens, 1, [&](Value token) {
+      Value x = b.load(normed.input, {token, zero}, normed.line, /*masked=*/true);
+      Value squares = b.fma(x, x, b.constant(normed.line, 0));
+      Value scale = emitNormScale(b, squares, input.columns, normed.epsilon);
+      Value y = b.fromF32(b.mulf(b.mulf(x, scale), gain), operands.getElement());
+      b.store(y, staged, {token, zero}, /*masked=*/true);
+    });
+    tile::BarrierOp::create(b.builder, b.loc); // the rows are there
+    operands.setStaged(staged, tokens);
+  }
+
+  /// Sums of few tokens, each in one thread: rows side by side.
+  RankedTensorType getFewSumsType() {
+    constexpr int64_t rows = GpuProductSchedule::blockRows, tokens = GpuProductSchedule::tokenTile,
+                      laneTokens = 32 / rows;
+    int64_t warpTokens = std::min(schedule.warps, tokens / laneTokens);
+    return spreadTile({rows, tokens}, b.f32(),
+                      {{Part::Lane, 0, rows},
+                       {Part::Lane, 1, laneTokens},
+                       {Part::Warp, 1, warpTokens},
+                       {Part::Warp, -1, schedule.warps / warpTokens},
+                       {Part::Register, 1, tokens / (laneTokens * warpTokens)}});
+  }
+
+  /// Memory of the block for the sums of the warps.
+  void allocateRooms() {
+    constexpr int64_t rows = GpuProductSchedule::blockRows, tokens = GpuProductSchedule::tokenTile,
+                      pitch = tokens + 1; // neighbouring rows in different banks
+    auto view = tile::ViewType::get(b.builder.getContext(), {schedule.warps, rows, tokens}, b.f32(),
+                                    {rows * pitch, pitch, 1}, {}, tile::Space::Shared);
+    for (size_t i = 0; i < weights.size(); ++i)
+      rooms.push_back(tile::AllocOp::create(b.builder, b.loc, view));
+  }
+
+  /// The sums of the warps added up.
+  SmallVector<Value> addWarps(ArrayRef<Value> parts, RankedTensorType type) {
+    SmallVector<Value, 3> zeros(3, b.index(0));
+    for (auto [part, room] : llvm::zip_equal(parts, rooms))
+      b.store(part, room, zeros);
+    tile::BarrierOp::create(b.builder, b.loc); // the sums of all warps are there
+    SmallVector<Value> sums;
+    for (Value room : rooms) {
+      Value ofWarps = b.load(room, zeros, withWarps(type));
+      sums.push_back(b.reshape(b.reduce(tile::ReduceKind::Add, ofWarps, 0), type.getShape()));
+    }
+    return sums;
+  }
+
+  /// [rows, tokens] with the sums of all warps in registers beside each other.
+  RankedTensorType withWarps(RankedTensorType type) {
+    SmallVector<int64_t> registers, lanes, warps;
+    auto append = [](ArrayRef<int64_t> bases, SmallVector<int64_t> &all) {
+      for (size_t i = 0; i < bases.size(); i += 2)
+        all.append({0, bases[i], bases[i + 1]});
     };
-    if (schedule.rowTiles == 1)
-      return emitAll();
-    b.ifLess(b.rem(block, schedule.rowTiles), b.index(1), emitAll);
+    tile::LayoutAttr layout = tile::getLayout(type);
+    append(layout.getRegisters(), registers);
+    append(layout.getLanes(), lanes);
+    append(layout.getWarps(), warps);
+    for (int64_t warp = 1; warp < schedule.warps; warp *= 2)
+      registers.append({warp, 0, 0});
+    auto whole = tile::LayoutAttr::get(type.getContext(), 3, registers, lanes, warps, {});
+    return tile::getTileType({schedule.warps, type.getDimSize(0), type.getDimSize(1)}, b.f32(),
+                             whole);
   }
 
   /// Weights of a step: for each tile of rows those of each weight.
@@ -284,14 +457,17 @@ private:
     SmallVector<Value> next(sums), activations;
     int64_t steps = loaded.size() / sums.size();
     auto load = [&](int64_t step) {
-      return operands.loadActivations(token, b.add(column, step * schedule.getStepColumns()),
-                                      tokens);
+      Value first = b.add(column, step * schedule.getStepColumns());
+      return operands.hasStaged() ? operands.loadStaged(first)
+                                  : operands.loadActivations(token, first, tokens);
     };
     bool isFew = tokens == GpuProductSchedule::tokenTile;
     for (int64_t step = 0; isFew && step < steps; ++step)
       activations.push_back(load(step));
     for (int64_t step = 0; step < steps; ++step) {
-      Value x = operands.toOperand(isFew ? activations[step] : load(step));
+      Value x = isFew ? activations[step] : load(step);
+      if (!operands.hasStaged())
+        x = operands.toOperand(x);
       for (size_t i = 0; i < sums.size(); ++i)
         next[i] =
             tile::ContractOp::create(b.builder, b.loc, next[i].getType(), tile::Atom::MmaM16N8K16,
@@ -300,8 +476,10 @@ private:
     return next;
   }
 
-  /// All columns for the tiles of rows and `tokens` tokens, of which `done` steps are loaded.
-  void runTokens(Value token, int64_t tokens, int64_t unroll, int64_t done, ArrayRef<Value> first) {
+  /// All columns for the tiles of rows and `tokens` tokens, of which `done` steps are loaded: for
+  /// each tile of rows the sums of each weight.
+  SmallVector<Value> runTokens(Value token, int64_t tokens, int64_t unroll, int64_t done,
+                               ArrayRef<Value> first) {
     int64_t columns = schedule.getStepColumns(), whole = input.columns / columns,
             total = llvm::divideCeil(input.columns, columns);
     SmallVector<Value> sums(rowTiles.size() * weights.size(),
@@ -319,12 +497,24 @@ private:
                        });
     if (full < total) // what is left, all at once
       sums = addSteps(loadSteps(full, total), b.index(full * columns), token, tokens, sums);
+    return sums;
+  }
+
+  /// Adds up the sums of the warps of all tiles of rows and hands them on.
+  void finishMany(Value token, ArrayRef<Value> sums) {
     for (auto [number, row] : llvm::enumerate(rowTiles)) {
       SmallVector<Value> results;
-      for (Value sum : ArrayRef(sums).slice(number * weights.size(), weights.size()))
+      for (Value sum : sums.slice(number * weights.size(), weights.size()))
         results.push_back(b.reshape(b.reduce(tile::ReduceKind::Add, sum, 0),
-                                    {GpuProductSchedule::blockRows, tokens}));
-      emit(row, token, results);
+                                    {GpuProductSchedule::blockRows, schedule.blockTokens}));
+      auto type = cast<RankedTensorType>(results.front().getType());
+      if (epilogue.readInputs)
+        epilogue.readInputs(row, token, type);
+      if (epilogue.readBuffers) {
+        epilogue.readBuffers(row, token, type);
+        tile::BarrierOp::create(b.builder, b.loc); // every warp has read before one writes
+      }
+      epilogue.finish(row, token, results);
     }
   }
 
@@ -333,15 +523,21 @@ private:
   const ProductInput &input;
   ValueRange weights;
   tile::Count rows;
-  Emit emit;
+  const GpuEpilogue &epilogue;
+  const GpuInputNorm *norm; ///< null without one
   Operands operands;
   SmallVector<Value> rowTiles; ///< first rows of the tiles that the block computes
+  SmallVector<Value> rooms;    ///< of few tokens: memory for the sums of each weight
 };
 
 } // namespace
 
-void kernels::emitGpuProducts(TileBuilder &b, const GpuProductSchedule &schedule,
+void kernels::emitGpuProducts(TileBuilder &b, const GpuProductSchedule &schedule, GpuTokens tokens,
                               const ProductInput &input, ValueRange weights, tile::Count rows,
-                              llvm::function_ref<void(Value, Value, MutableArrayRef<Value>)> emit) {
-  BlockEmitter(b, schedule, input, weights, rows, emit).run();
+                              const GpuEpilogue &epilogue, const GpuInputNorm *norm) {
+  BlockEmitter emitter(b, schedule, input, weights, rows, epilogue, norm);
+  if (tokens == GpuTokens::Few)
+    emitter.runFew();
+  else
+    emitter.runMany();
 }

@@ -30,6 +30,7 @@ struct GpuProductSchedule {
   int64_t unroll;      ///< steps whose loads are in flight together
   int64_t blockTokens; ///< most tokens of a block
   int64_t rowTiles;    ///< tiles of 16 rows that a block with more than 8 tokens computes
+  int64_t manyUnroll;  ///< `unroll` with more than 8 tokens
 
   static constexpr int64_t blockRows = 16, tokenTile = 8, lanesAlongColumns = 4;
   int64_t getStepColumns() const { return run * lanesAlongColumns * warps; }
@@ -55,20 +56,60 @@ int64_t getGpuRun(transformer::WeightType type);
 mlir::Value decodePlanar(TileBuilder &b, mlir::Value view, mlir::Value row, mlir::Value column,
                          mlir::RankedTensorType type, bool masked);
 
+/// Kernels of a product: one for up to 8 tokens, one for more. A step launches one of them; the
+/// grid of the other is empty.
+enum class GpuTokens { Few, Many };
+
 /// The grid of such a kernel: x over rows, y over tokens.
-llvm::SmallVector<tile::ExtentAttr, 2> getGpuGrid(mlir::MLIRContext *context,
+llvm::SmallVector<tile::ExtentAttr, 3> getGpuGrid(mlir::MLIRContext *context,
                                                   transformer::WeightType weight,
                                                   const GpuProductSchedule &schedule,
-                                                  tile::Count rows);
+                                                  tile::Count rows, GpuTokens tokens);
 
-/// The program of one block. `emit(row, token, sums)` is called for tiles [16, tokens] of each
-/// weight from `row` and `token` on, the same in all warps; rows and tokens past the last hold
-/// anything and must not be stored (`masked`).
-void emitGpuProducts(TileBuilder &b, const GpuProductSchedule &schedule, const ProductInput &input,
-                     mlir::ValueRange weights, tile::Count rows,
-                     llvm::function_ref<void(mlir::Value row, mlir::Value token,
-                                             llvm::MutableArrayRef<mlir::Value> sums)>
-                         emit);
+/// What becomes of a product. Each member is called for tiles [16, tokens] from `row` and `token`
+/// on, the first two ahead of the product where tokens are few; they may be empty. Rows and tokens
+/// past the last hold anything and must not be stored (`masked`).
+struct GpuEpilogue {
+  using Read = std::function<void(mlir::Value row, mlir::Value token, mlir::RankedTensorType sums)>;
+  /// Reads weights and inputs of the step: ahead of what the launch waits for.
+  Read readInputs = {};
+  /// Reads what earlier launches left, and `finish` may overwrite.
+  Read readBuffers = {};
+  /// Uses the sums of each weight.
+  std::function<void(mlir::Value row, mlir::Value token, llvm::MutableArrayRef<mlir::Value> sums)>
+      finish;
+};
+
+/// An rms norm between activations and product, which blocks compute for a few tokens themselves:
+/// the rows are small and near, and a launch less waits for one.
+struct GpuInputNorm {
+  mlir::Value input, gain; ///< views [rows, columns] and [1, columns]
+  double epsilon;
+  mlir::RankedTensorType line; ///< tile of a whole row
+  int64_t fewTokens;           ///< most tokens that blocks norm; the product's input has the others
+};
+
+/// Whether blocks can norm the input of a region's product with `weights` weights side by side; if
+/// not, why.
+llvm::LogicalResult canNormInput(const Request &request, transformer::LinearOp linear,
+                                 unsigned weights, std::string &reason);
+
+/// Most tokens of that width which blocks norm; 0 where they do not fit the memory of one.
+int64_t getNormTokens(int64_t columns);
+
+/// The program of one block.
+void emitGpuProducts(TileBuilder &b, const GpuProductSchedule &schedule, GpuTokens tokens,
+                     const ProductInput &input, mlir::ValueRange weights, tile::Count rows,
+                     const GpuEpilogue &epilogue, const GpuInputNorm *norm = nullptr);
+
+/// Both kernels as one emission, the launch for more tokens after that for few, whose results it
+/// takes over.
+Emission joinLaunches(Emission few, Emission many);
+
+/// Those with a launch before them, which norms rows for the product where they are more than its
+/// blocks norm themselves. The first operand of both is what that launch makes.
+Emission prepareRmsNorm(const Request &request, transformer::NormOp norm, Emission few,
+                        Emission many);
 
 } // namespace ingot::kernels
 

@@ -65,6 +65,10 @@ struct Region {
   transformer::AppendCacheOp append;
 
   transformer::KVCacheType getCache() { return append.getCache().getType(); }
+  /// The norm of the products' input in the region; null where it is outside.
+  transformer::NormOp getInputNorm() {
+    return stacks.front().front().getInput().getDefiningOp<transformer::NormOp>();
+  }
   transformer::RopeOp getRope() { return parts.front().projection.rope; }
 };
 
@@ -148,6 +152,33 @@ LogicalResult checkRotations(const Request &request, Region &region, std::string
   return success();
 }
 
+/// Whether the block of GpuProduct.h serves the region: nothing between product, rotation of whole
+/// heads and cache, parts in one stack.
+std::optional<GpuProductSchedule> getGpuSchedule(const Request &request, Region &region) {
+  if (!isGpuCache(request.machine, region.getCache()) || region.stacks.size() != 1)
+    return std::nullopt;
+  transformer::LinearOp linear = region.stacks.front().front();
+  transformer::RopeOp rope = region.getRope();
+  int64_t dim = region.getCache().getDim(), row = 0;
+  bool isPlain = rope && int64_t(rope.getDims().value_or(dim)) == dim &&
+                 (rope.getLayout() == transformer::RopeLayout::Interleaved ||
+                  plainElementType(linear.getWeight().getType()));
+  for (Part &part : region.parts) {
+    isPlain &= !part.projection.norm && !part.projection.linear.getBias() && part.firstRow == row;
+    row += part.projection.getHeads() * dim;
+  }
+  if (!isPlain)
+    return std::nullopt;
+  auto schedule =
+      kernels::getGpuSchedule(linear.getWeight().getType(), 1, bool(linear.getScales()));
+  if (schedule) { // places and angles of more would spill
+    schedule->blockTokens = 16;
+    schedule->rowTiles = 1;
+    schedule->manyUnroll = 2;
+  }
+  return schedule;
+}
+
 LogicalResult supports(const Request &request, std::string &reason) {
   Region region;
   if (failed(readRegion(request, region, reason)) ||
@@ -155,6 +186,13 @@ LogicalResult supports(const Request &request, std::string &reason) {
     return failure();
   if (region.getCache().getDim() % interleavedRows)
     return reason = "the head dimension is not a multiple of 8", failure();
+  if (region.getInputNorm() &&
+      (!getGpuSchedule(request, region) ||
+       failed(canNormInput(request, region.stacks.front().front(), 1, reason)))) {
+    if (reason.empty())
+      reason = "the norm of the input goes only with one stack of heads that rotate as a whole";
+    return failure();
+  }
   for (Part &part : region.parts) {
     HeadProjection &projection = part.projection;
     if (failed(canMultiply(projection.linear, reason)))
@@ -250,33 +288,43 @@ public:
     return describe(kernel);
   }
 
-  Emission emitOnGpu(const GpuProductSchedule &schedule) {
+  Emission emitOnGpu(const GpuProductSchedule &schedule, GpuTokens tokens) {
     MLIRContext *context = builder.getContext();
     const Stack &stack = region.stacks.front();
     Value weight = stackWeights(stack);
     auto type = cast<transformer::WeightType>(weight.getType());
     int64_t dim = cache.getDim(), keyRows = cache.getHeads() * dim,
             queryRows = stack.rows - 2 * keyRows;
-    unsigned values =
-        arguments.add(outer(stack.front().getInput()), productViews(stack.front(), request.rows));
+    transformer::NormOp norm = region.getInputNorm();
+    // With a norm the first operand will be that of a launch before.
+    unsigned values = arguments.add(norm ? Value() : outer(stack.front().getInput()),
+                                    productViews(stack.front(), request.rows));
     bool isHalf = region.getRope().getLayout() == transformer::RopeLayout::Half;
     unsigned weights = arguments.add(packForGpu(builder, b.loc, weight),
                                      isHalf ? gpuHalvesView(type, dim) : gpuWeightView(type));
     table = arguments.add(ropeTable(request, builder, region.getRope(), dim),
                           gpuAnglesView(context, request.contextTokens, dim));
+    unsigned normed = 0, gain = 0;
+    if (norm) {
+      auto inputType = cast<RankedTensorType>(norm.getInput().getType());
+      normed = arguments.add(outer(norm.getInput()), rowsView(inputType, request.rows));
+      gain = arguments.add(outer(norm.getWeight()), vectorView(norm.getWeight().getType()));
+    }
     addCacheArguments();
     auto kernel = beginKernel(b.builder, request, arguments.views,
-                              getGpuGrid(context, type, schedule, request.rows));
+                              getGpuGrid(context, type, schedule, request.rows, tokens));
     kernel.setThreads(schedule.getThreads());
     args = kernel.getViews();
     GpuProjection projection = {
         cache,       queryRows, keyRows,     request.rows,    ValueRange(args).slice(batch, 3),
         args[table], isHalf,    args[pages], args[pages + 1], args[queries]};
-    emitGpuProducts(b, schedule, {args[values], Value(), type.getColumns()},
+    std::optional<GpuInputNorm> inputNorm;
+    if (norm)
+      inputNorm = {args[normed], args[gain], norm.getEpsilon().convertToDouble(),
+                   rowTile(request, b.f32(), type.getColumns()), getNormTokens(type.getColumns())};
+    emitGpuProducts(b, schedule, tokens, {args[values], Value(), type.getColumns()},
                     ValueRange(args).slice(weights, 1), request.rows,
-                    [&](Value row, Value token, MutableArrayRef<Value> sums) {
-                      storeProjection(b, projection, row, token, sums.front());
-                    });
+                    makeProjectionEpilogue(b, projection), inputNorm ? &*inputNorm : nullptr);
     tile::ReturnOp::create(b.builder, b.loc);
     return describe(kernel);
   }
@@ -491,32 +539,6 @@ private:
   Value firstToken, lastToken;
 };
 
-/// Whether the block of GpuProduct.h serves the region: nothing between product, rotation of whole
-/// heads and cache, parts in one stack.
-std::optional<GpuProductSchedule> getGpuSchedule(const Request &request, Region &region) {
-  if (!isGpuCache(request.machine, region.getCache()) || region.stacks.size() != 1)
-    return std::nullopt;
-  transformer::LinearOp linear = region.stacks.front().front();
-  transformer::RopeOp rope = region.getRope();
-  int64_t dim = region.getCache().getDim(), row = 0;
-  bool isPlain = rope && int64_t(rope.getDims().value_or(dim)) == dim &&
-                 (rope.getLayout() == transformer::RopeLayout::Interleaved ||
-                  plainElementType(linear.getWeight().getType()));
-  for (Part &part : region.parts) {
-    isPlain &= !part.projection.norm && !part.projection.linear.getBias() && part.firstRow == row;
-    row += part.projection.getHeads() * dim;
-  }
-  if (!isPlain)
-    return std::nullopt;
-  auto schedule =
-      kernels::getGpuSchedule(linear.getWeight().getType(), 1, bool(linear.getScales()));
-  if (schedule) { // places and angles of more would spill
-    schedule->blockTokens = 16;
-    schedule->rowTiles = 1;
-  }
-  return schedule;
-}
-
 SmallVector<ProductShape> getProducts(const Request &request) {
   Region region;
   std::string reason;
@@ -534,9 +556,18 @@ Emission emit(const Request &request, OpBuilder &builder, OpBuilder &kernelBuild
   assert(succeeded(isRead) && "only called for regions that are supported");
   (void)isRead;
   Emitter emitter(request, region, builder, kernelBuilder);
-  if (std::optional<GpuProductSchedule> schedule = getGpuSchedule(request, region))
-    return emitter.emitOnGpu(*schedule);
-  return emitter.emit();
+  std::optional<GpuProductSchedule> schedule = getGpuSchedule(request, region);
+  if (!schedule)
+    return emitter.emit();
+  Emission few = emitter.emitOnGpu(*schedule, GpuTokens::Few);
+  Request beyond = request;
+  beyond.name += "_many";
+  OpBuilder nextBuilder = OpBuilder::atBlockEnd(few.kernel->getBlock());
+  Emission many =
+      Emitter(beyond, region, builder, nextBuilder).emitOnGpu(*schedule, GpuTokens::Many);
+  if (transformer::NormOp norm = region.getInputNorm())
+    return prepareRmsNorm(request, norm, std::move(few), std::move(many));
+  return joinLaunches(std::move(few), std::move(many));
 }
 
 } // namespace

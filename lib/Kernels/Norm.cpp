@@ -12,6 +12,7 @@
 
 #include "Common.h"
 #include "Families.h"
+#include "GpuProduct.h"
 
 using namespace mlir;
 using namespace ingot;
@@ -54,6 +55,12 @@ LogicalResult supports(const Request &request, std::optional<transformer::NormKi
   return success();
 }
 
+/// The sum of a tile [1, N] over `columns`, in every lane of a [1, 1] tile.
+Value divideSum(TileBuilder &b, Value tile, int64_t columns) {
+  Value sum = b.reduce(tile::ReduceKind::Add, tile, 1);
+  return b.divf(sum, b.constant(cast<RankedTensorType>(sum.getType()), columns));
+}
+
 /// Mean over a row of what `add` adds up from its tiles, in every lane of a [1, 1] tile.
 Value meanOf(TileBuilder &b, RankedTensorType type, Value view, Value row, int64_t columns,
              llvm::function_ref<Value(Value column, Value x, Value sum)> add) {
@@ -64,8 +71,7 @@ Value meanOf(TileBuilder &b, RankedTensorType type, Value view, Value row, int64
                            Value x = b.load(view, {row, column}, type, masked);
                            return SmallVector<Value>{add(column, x, carried[0])};
                          })[0];
-  Value sum = b.reduce(tile::ReduceKind::Add, sums, 1);
-  return b.divf(sum, b.constant(cast<RankedTensorType>(sum.getType()), columns));
+  return divideSum(b, sums, columns);
 }
 
 /// 1 / sqrt(square + epsilon).
@@ -127,6 +133,36 @@ void storeQuantized(TileBuilder &b, Value x, Value values, Value scales, Value r
   b.store(b.divf(largest, limit), scales, {row, b.div(column, quantizedBlock)});
 }
 
+/// Norms a row, in tiles of `type`. `args`: input, weight, bias where there is one, results.
+void emitRow(TileBuilder &b, NormRegion region, ValueRange args, RankedTensorType type, Value row) {
+  Value zero = b.index(0);
+  int64_t columns = cast<RankedTensorType>(region.input().getType()).getDimSize(1),
+          tileColumns = type.getDimSize(1);
+  bool masked = columns % tileColumns, hasBias = region.norm && region.norm.getBias();
+  Statistics statistics;
+  if (region.norm)
+    statistics = emitStatistics(b, type, region.norm, args[0], row, columns);
+  auto loadVector = [&](Value view, Value column) {
+    auto stored = type.clone(cast<tile::ViewType>(view.getType()).getElementType());
+    return b.toF32(b.load(view, {zero, column}, cast<RankedTensorType>(stored), masked));
+  };
+  Value output = args[!region.norm ? 1 : hasBias ? 3 : 2];
+  b.forLoop(zero, b.index(columns), tileColumns, [&](Value column) {
+    Value x = b.load(args[0], {row, column}, type, masked);
+    if (region.norm) {
+      if (statistics.mean)
+        x = b.subf(x, statistics.mean);
+      x = b.mulf(b.mulf(x, statistics.scale), loadVector(args[1], column));
+      if (hasBias)
+        x = b.addf(x, loadVector(args[2], column));
+    }
+    if (region.quantize)
+      storeQuantized(b, x, output, args.back(), row, column);
+    else
+      b.store(x, output, {row, column}, masked);
+  });
+}
+
 Emission emitNorm(const Request &request, OpBuilder &builder, OpBuilder &kernelBuilder) {
   NormRegion region = regionOf(request);
   transformer::ComputeOp compute = request.compute;
@@ -145,37 +181,12 @@ Emission emitNorm(const Request &request, OpBuilder &builder, OpBuilder &kernelB
     views.push_back(rowsView(cast<RankedTensorType>(type), request.rows));
   auto kernel = beginKernel(kernelBuilder, request, views,
                             {tile::ExtentAttr::get(builder.getContext(), request.rows)});
-  auto args = kernel.getViews();
-  Value output = args[1 + vectors.size()];
 
   TileBuilder b(kernelBuilder, compute.getLoc());
-  Value row = b.blockId(tile::Axis::X), zero = b.index(0);
   auto type = region.quantize ? tileType({1, quantizedBlock}, b.f32(), 1)
                               : rowTile(request, b.f32(), columns);
-  int64_t tileColumns = type.getDimSize(1);
-  bool masked = columns % tileColumns;
   tile::AwaitLaunchesOp::create(b.builder, b.loc);
-  Statistics statistics;
-  if (region.norm)
-    statistics = emitStatistics(b, type, region.norm, args[0], row, columns);
-  auto loadVector = [&](Value view, Value column) {
-    auto stored = type.clone(cast<tile::ViewType>(view.getType()).getElementType());
-    return b.toF32(b.load(view, {zero, column}, stored, masked));
-  };
-  b.forLoop(zero, b.index(columns), tileColumns, [&](Value column) {
-    Value x = b.load(args[0], {row, column}, type, masked);
-    if (region.norm) {
-      if (statistics.mean)
-        x = b.subf(x, statistics.mean);
-      x = b.mulf(b.mulf(x, statistics.scale), loadVector(args[1], column));
-      if (vectors.size() == 2)
-        x = b.addf(x, loadVector(args[2], column));
-    }
-    if (region.quantize)
-      storeQuantized(b, x, output, args.back(), row, column);
-    else
-      b.store(x, output, {row, column}, masked);
-  });
+  emitRow(b, region, kernel.getViews(), type, b.blockId(tile::Axis::X));
   tile::ReturnOp::create(kernelBuilder, compute.getLoc());
 
   Emission emission{kernel};
@@ -190,6 +201,51 @@ Emission emitNorm(const Request &request, OpBuilder &builder, OpBuilder &kernelB
 }
 
 } // namespace
+
+Value kernels::emitNormScale(TileBuilder &b, Value squares, int64_t columns, double epsilon) {
+  Value scale = inverseRoot(b, divideSum(b, squares, columns), epsilon);
+  return b.broadcast(scale, cast<RankedTensorType>(squares.getType()));
+}
+
+Emission kernels::prepareRmsNorm(const Request &request, transformer::NormOp norm, Emission few,
+                                 Emission many) {
+  auto type = cast<RankedTensorType>(norm.getInput().getType());
+  int64_t columns = type.getDimSize(1), fewTokens = getNormTokens(columns);
+  MLIRContext *context = norm.getContext();
+  Request named = request;
+  named.name = ("RmsNorm_" + Twine(columns) + "_beyond_" + Twine(fewTokens)).str();
+  // Just past the border there are fewer blocks than rows.
+  constexpr int64_t blocksPerRow = 4;
+  auto extent =
+      tile::ExtentAttr::get(context, request.rows, blocksPerRow, -blocksPerRow * fewTokens, 1);
+  OpBuilder kernelBuilder = OpBuilder::atBlockEnd(few.kernel->getBlock());
+  auto kernel = beginKernel(kernelBuilder, named,
+                            {rowsView(type, request.rows), vectorView(norm.getWeight().getType()),
+                             rowsView(type, request.rows)},
+                            extent);
+  TileBuilder b(kernelBuilder, norm.getLoc());
+  auto args = kernel.getViews();
+  Value rows = b.count(request.rows);
+  Value blocks = b.mul(b.sub(rows, b.index(fewTokens)), blocksPerRow);
+  tile::AwaitLaunchesOp::create(b.builder, b.loc);
+  auto step = scf::ForOp::create(b.builder, b.loc, b.blockId(tile::Axis::X), rows, blocks);
+  b.builder.setInsertionPointToStart(step.getBody());
+  emitRow(b, {norm, {}}, args, rowTile(request, b.f32(), columns), step.getInductionVar());
+  b.builder.setInsertionPointAfter(step);
+  tile::ReturnOp::create(b.builder, b.loc);
+
+  Emission emission{kernel};
+  emission.operands = {outerValue(request.compute, norm.getInput()),
+                       outerValue(request.compute, norm.getWeight())};
+  emission.cost = {uint64_t(4 * columns), uint64_t(8 * columns), uint64_t(5 * columns)};
+  emission.isPreparation = true;
+  emission.scratch = {type};
+  emission.finish = [few, many](OpBuilder &, ValueRange results) mutable {
+    few.operands.front() = many.operands.front() = results.front();
+    return joinLaunches(few, many);
+  };
+  return emission;
+}
 
 const Family kernels::rmsNormFamily = {"RmsNorm",
                                        [](auto &request, auto &reason) {

@@ -1,6 +1,8 @@
-//===- FuseNorm.cpp - Norm and quantize in one region -------------------------------------------===//
+//===- FuseNorm.cpp - Norm and what alone reads it in one region --------------------------------===//
 //
-// Starts at a quantize and looks back for the norm that it alone reads.
+// Starts at a quantize and looks back for the norm that it alone reads. On GPUs, where products
+// read floats, starts at a norm and looks for the region of products that alone reads it: such a
+// region gets the norm as its first op.
 //
 //===--------------------------------------------------------------------------------------------===//
 
@@ -25,9 +27,27 @@ struct FuseNorm : fuse::impl::FuseNormBase<FuseNorm> {
     for (auto quantize : fuse::opsOutsideOfRegions<transformer::QuantizeOp>(getOperation()))
       if (auto norm = quantize.getInput().getDefiningOp<transformer::NormOp>())
         visit(norm, quantize);
+    if (target == "cuda")
+      for (auto norm : fuse::opsOutsideOfRegions<transformer::NormOp>(getOperation()))
+        if (norm->hasOneUse())
+          if (auto compute = dyn_cast<transformer::ComputeOp>(*norm->user_begin()))
+            visit(norm, compute);
   }
 
 private:
+  void visit(transformer::NormOp norm, transformer::ComputeOp compute) {
+    auto opts = fuse::remarkOptions(norm, "FuseNorm");
+    Location loc = norm.getLoc();
+    std::string reason;
+    if (failed(fuse::prependOp(norm, compute, kernels::Machine::Cuda, reason))) {
+      remark::missed(loc, opts) << remark::reason("{0}", reason);
+      return;
+    }
+    ++numRegions;
+    remark::passed(loc, opts) << remark::add(
+        "norm in the region of the products that read it: they norm a few tokens themselves");
+  }
+
   void visit(transformer::NormOp norm, transformer::QuantizeOp quantize) {
     auto opts = fuse::remarkOptions(norm, "FuseNorm");
     Location loc = norm.getLoc();

@@ -80,7 +80,7 @@ def FuseActivation : FusePass<"ingot-fuse-activation"> {
 }
 
 def FuseNorm : FusePass<"ingot-fuse-norm"> {
-  let summary = "Quantize the result of a norm while it is computed";
+  let summary = "Compute a norm with what alone reads it";
   let description = [{
     A norm whose only use is `transformer.quantize` goes into one region with it, of the family RmsNormQuantize or
     LayerNormQuantize.
@@ -91,8 +91,18 @@ def FuseNorm : FusePass<"ingot-fuse-norm"> {
     %v, %s = transformer.compute "RmsNormQuantize" (%a = %x, %g = %w) -> (tensor<?x64xi8>, tensor<?x2xf32>) { ... }
     ```
 
+    With `target=cuda` an rms norm whose only use is a region LinearGatedActivation or LinearRopeAppendCache becomes the
+    first op of that region: its kernel norms a few tokens itself, more of them are normed by a launch before.
+
+    ```mlir
+    %n = transformer.norm rms %x, %w {epsilon = 1.0e-5 : f32} ; %y = transformer.compute "LinearGatedActivation" (%a = %n, ...)
+    // becomes
+    %y = transformer.compute "LinearGatedActivation" (%a = %x, %g = %w, ...) { %n = transformer.norm rms %a, %g ... }
+    ```
+
     A norm that something else uses too stays, with a remark. Linear in the number of ops.
   }];
+  let options = [Option<"target", "target", "std::string", "\"cpu\"", "Kind of machine: cpu or cuda">];
   let statistics = [regionsStatistic];
 }
 

@@ -1,7 +1,6 @@
 //===- Regions.cpp - Making compute regions -----------------------------------------------------===//
 
 #include "passes/Fuse/Regions.h"
-#include "ingot/Kernels/Kernel.h"
 
 using namespace mlir;
 using namespace ingot;
@@ -28,12 +27,13 @@ static bool isNeededBefore(Operation *op, Operation *last,
   });
 }
 
-LogicalResult fuse::hasKernel(transformer::ComputeOp compute, std::string &reason) {
+LogicalResult fuse::hasKernel(transformer::ComputeOp compute, kernels::Machine machine,
+                              std::string &reason) {
   const kernels::Family *family = kernels::lookupFamily(compute.getKernel());
   if (!family)
     return reason = llvm::formatv("no kernel family is called {0}", compute.getKernel()), failure();
   // What a region needs does not depend on how its rows are counted or how long contexts get.
-  kernels::Request request{compute, tile::Count::Tokens, 0, 0, {}};
+  kernels::Request request{compute, tile::Count::Tokens, 0, 0, {}, machine};
   return family->supports(request, reason);
 }
 
@@ -70,7 +70,7 @@ static LogicalResult replaceByRegion(StringRef family, ArrayRef<Operation *> gro
   auto yielded = llvm::map_to_vector(outputs, [&](Value output) { return mapping.lookup(output); });
   transformer::YieldOp::create(builder, compute.getLoc(), yielded);
 
-  if (mustHaveKernel && failed(fuse::hasKernel(compute, reason))) {
+  if (mustHaveKernel && failed(fuse::hasKernel(compute, kernels::Machine::Cpu, reason))) {
     compute.erase();
     return failure();
   }
@@ -88,6 +88,38 @@ LogicalResult fuse::formRegion(StringRef family, ArrayRef<Operation *> ops, std:
 
 LogicalResult fuse::fuseOps(StringRef family, ArrayRef<Operation *> ops, std::string &reason) {
   return replaceByRegion(family, ops, /*mustHaveKernel=*/true, reason);
+}
+
+LogicalResult fuse::prependOp(Operation *op, transformer::ComputeOp compute,
+                              kernels::Machine machine, std::string &reason) {
+  llvm::SetVector<Value> inputs;
+  for (Value input : compute.getInputs())
+    if (input != op->getResult(0))
+      inputs.insert(input);
+  inputs.insert(op->operand_begin(), op->operand_end());
+  OpBuilder builder(compute);
+  auto whole = transformer::ComputeOp::create(
+      builder, builder.getFusedLoc({op->getLoc(), compute.getLoc()}), compute.getResultTypes(),
+      compute.getKernelAttr(), inputs.getArrayRef());
+  Block &body = whole.getBody().emplaceBlock();
+  IRMapping mapping;
+  for (Value input : inputs)
+    mapping.map(input, body.addArgument(input.getType(), input.getLoc()));
+  builder.setInsertionPointToStart(&body);
+  builder.clone(*op, mapping);
+  for (auto [argument, input] :
+       llvm::zip_equal(compute.getBody().getArguments(), compute.getInputs()))
+    mapping.map(argument, mapping.lookup(input));
+  for (Operation &inner : compute.getBody().front())
+    builder.clone(inner, mapping);
+  if (failed(fuse::hasKernel(whole, machine, reason))) {
+    whole.erase();
+    return failure();
+  }
+  compute.replaceAllUsesWith(whole.getResults());
+  compute.erase();
+  op->erase();
+  return success();
 }
 
 /// The operand whose rows the results of `op` have, or null.

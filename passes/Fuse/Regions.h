@@ -9,6 +9,7 @@
 #define INGOT_PASSES_FUSE_REGIONS_H
 
 #include "dialects/Transformer/Transformer.h"
+#include "ingot/Kernels/Kernel.h"
 #include "mlir/IR/Remarks.h"
 
 namespace ingot::fuse {
@@ -26,8 +27,14 @@ llvm::LogicalResult formRegion(llvm::StringRef family, llvm::ArrayRef<mlir::Oper
 llvm::LogicalResult fuseOps(llvm::StringRef family, llvm::ArrayRef<mlir::Operation *> ops,
                             std::string &reason);
 
-/// Whether the family that the region names computes it; if not, why.
-llvm::LogicalResult hasKernel(transformer::ComputeOp compute, std::string &reason);
+/// Whether the family that the region names computes it on the machine; if not, why.
+llvm::LogicalResult hasKernel(transformer::ComputeOp compute, kernels::Machine machine,
+                              std::string &reason);
+
+/// Puts `op`, whose only result is an operand of the region, into it as its first op. Fails and
+/// changes nothing, with the reason, if no kernel of the machine computes them together.
+llvm::LogicalResult prependOp(mlir::Operation *op, transformer::ComputeOp compute,
+                              kernels::Machine machine, std::string &reason);
 
 /// Asks sizes where they come from: `tensor.dim` of what only rearranges or computes rows becomes
 /// that of its input, so that a size is no use of a value between fused ops.

@@ -23,8 +23,9 @@ struct VerifyFuseStage : fuse::impl::VerifyFuseStageBase<VerifyFuseStage> {
   void runOnOperation() override {
     auto result = getOperation().walk<WalkOrder::PreOrder>([&](Operation *op) {
       if (auto compute = dyn_cast<transformer::ComputeOp>(op)) {
-        std::string reason;
-        if (succeeded(fuse::hasKernel(compute, reason)))
+        std::string reason; // which machine it is for, the tile stage knows
+        if (succeeded(fuse::hasKernel(compute, kernels::Machine::Cuda, reason)) ||
+            succeeded(fuse::hasKernel(compute, kernels::Machine::Cpu, reason)))
           return WalkResult::skip();
         compute.emitOpError("has no kernel: ") << reason;
         return WalkResult::interrupt();

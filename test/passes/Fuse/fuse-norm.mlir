@@ -1,4 +1,5 @@
 // RUN: ingot-opt %s --ingot-fuse-norm --remarks-filter=fuse --remark-policy=all --remark-format=emitRemark --verify-diagnostics | FileCheck %s
+// RUN: ingot-opt %s --ingot-fuse-norm=target=cuda | FileCheck %s --check-prefix=CUDA
 
 !x = tensor<?x64xf32>
 !w = !transformer.weight<[64], f32>
@@ -50,4 +51,27 @@ func.func @alone(%x: !x, %w: !w) -> (tensor<?x64xi8>, !x) {
   %n = transformer.norm rms %x, %w {epsilon = 1.0e-5 : f32} : !x, !w
   %v, %s = transformer.quantize %x : !x -> tensor<?x64xi8>, tensor<?x2xf32>
   return %v, %n : tensor<?x64xi8>, !x
+}
+
+// On GPUs a norm goes into the region of products that alone reads it; elsewhere it stays.
+// CHECK-LABEL: func.func @products
+// CUDA-LABEL: func.func @products
+// CUDA-SAME: (%[[X:.*]]: tensor<?x64xf32>, %[[W:.*]]: !transformer.weight<[64], f32>, %[[G:.*]]: !transformer.weight<[32, 64], bf16>, %[[U:.*]]: !transformer
+func.func @products(%x: !x, %w: !w, %g: !transformer.weight<[32, 64], bf16>, %u: !transformer.weight<[32, 64], bf16>) -> tensor<?x32xf32> {
+  // CHECK: transformer.norm
+  // CHECK-NEXT: transformer.compute "LinearGatedActivation"
+  // CUDA-NEXT: %[[Y:.*]] = transformer.compute "LinearGatedActivation" (%[[A:.*]] = %[[G]] : {{.*}}, %[[B:.*]] = %[[U]] : {{.*}}, %[[C:.*]] = %[[X]] : tensor<?x64xf32>, %[[D:.*]] = %[[W]] : {{.*}}) -> (tensor<?x32xf32>) {
+  // CUDA-NEXT: %[[N:.*]] = transformer.norm rms %[[C]], %[[D]]
+  // CUDA-NEXT: transformer.linear %[[N]], %[[A]]
+  // CUDA-NEXT: transformer.linear %[[N]], %[[B]]
+  // CUDA: return %[[Y]]
+  %n = transformer.norm rms %x, %w {epsilon = 1.0e-5 : f32} : !x, !w
+  %y = transformer.compute "LinearGatedActivation" (%i = %n : !x, %a = %g : !transformer.weight<[32, 64], bf16>, %b = %u : !transformer.weight<[32, 64], bf16>) -> (tensor<?x32xf32>) {
+    %p = transformer.linear %i, %a : !x, !transformer.weight<[32, 64], bf16> -> tensor<?x32xf32>
+    %q = transformer.linear %i, %b : !x, !transformer.weight<[32, 64], bf16> -> tensor<?x32xf32>
+    %s = transformer.activation silu %p : tensor<?x32xf32>
+    %m = arith.mulf %s, %q : tensor<?x32xf32>
+    transformer.yield %m : tensor<?x32xf32>
+  }
+  return %y : tensor<?x32xf32>
 }

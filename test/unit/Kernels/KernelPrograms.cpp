@@ -62,6 +62,12 @@ static const KernelCase table[] = {
     {.family = "LinearGatedActivation", .activations = "both", .format = "q8_0", .rows = 24, .columns = 64, .tokens = {11}},
     {.family = "LinearGatedActivation", .activations = "all", .format = "q4_1", .rows = 64, .columns = 64, .tokens = {65}},
     {.family = "LinearGatedActivation", .activations = "both", .format = "q4_1", .variant = "gelu bias", .rows = 19, .columns = 32, .tokens = {6}},
+    {.family = "LinearGatedActivation", .format = "bf16", .variant = "normed", .rows = 40, .columns = 576, .tokens = {3}},
+    {.family = "LinearGatedActivation", .format = "f16", .variant = "normed bias", .rows = 16, .columns = 72, .tokens = {2}},
+    {.family = "LinearGatedActivation", .format = "f16", .variant = "normed", .rows = 16, .columns = 72, .tokens = {9}},
+    {.family = "LinearGatedActivation", .format = "q4_1", .variant = "normed", .rows = 20, .columns = 4096, .tokens = {1}},
+    {.family = "LinearGatedActivation", .format = "q4_1", .variant = "normed", .rows = 20, .columns = 4096, .tokens = {7}},
+    {.family = "LinearGatedActivation", .format = "q8_0", .variant = "normed", .rows = 32, .columns = 64, .tokens = {19}},
     {.family = "LinearRopeAppendCache", .activations = "all", .format = "each", .columns = 256, .heads = 2, .cacheHeads = 1, .dim = 16, .tokens = {2}, .past = {3}},
     {.family = "LinearRopeAppendCache", .activations = "both", .format = "q4_1", .columns = 64, .heads = 4, .cacheHeads = 2, .dim = 8, .cache = "f16", .tokens = {1, 4, 17}, .past = {31, 14, 0}},
     {.family = "LinearRopeAppendCache", .activations = "all", .format = "q4_1", .variant = "half bias", .columns = 32, .heads = 3, .cacheHeads = 1, .dim = 64, .tokens = {67}},
@@ -77,6 +83,8 @@ static const KernelCase table[] = {
     {.family = "LinearRopeAppendCache", .format = "bf16", .columns = 64, .heads = 2, .cacheHeads = 2, .dim = 64, .page = 32, .tokens = {3, 9}, .past = {31, 20}},
     {.family = "LinearRopeAppendCache", .format = "f16", .variant = "half", .columns = 64, .heads = 2, .cacheHeads = 1, .dim = 64, .page = 32, .cache = "f16", .tokens = {3, 9}, .past = {31, 20}},
     {.family = "LinearRopeAppendCache", .format = "bf16", .variant = "half", .columns = 72, .heads = 3, .cacheHeads = 1, .dim = 32, .tokens = {17}},
+    {.family = "LinearRopeAppendCache", .format = "bf16", .variant = "normed half", .columns = 320, .heads = 3, .cacheHeads = 1, .dim = 32, .tokens = {1, 1}, .past = {31, 5}},
+    {.family = "LinearRopeAppendCache", .format = "q4_1", .variant = "normed", .columns = 96, .heads = 2, .cacheHeads = 1, .dim = 32, .cache = "f16", .tokens = {5, 7}, .past = {31, 14}},
     {.family = "PagedAttention", .heads = 1, .cacheHeads = 1, .dim = 8, .page = 8, .tokens = {1}, .past = {0}},
     {.family = "PagedAttention", .heads = 4, .cacheHeads = 2, .dim = 16, .tokens = {3, 1, 20}, .past = {14, 47, 0}},
     {.family = "PagedAttention", .heads = 3, .cacheHeads = 1, .dim = 24, .cache = "f16", .tokens = {1, 2}, .past = {15, 16}},
@@ -161,6 +169,7 @@ std::vector<KernelCase> test::getKernelCases() {
 static const char *const commonTypes = R"(
   !w = !transformer.weight<[$rows, $columns], $format>
   !g = !transformer.weight<[$columns], $format>
+  !f = !transformer.weight<[$columns], f32>
   !x = tensor<?x$columnsxf32>
   !q = tensor<?x$columnsx$integer>
   !s = tensor<?x$blocksxf32>
@@ -292,11 +301,14 @@ static const char *const gated = R"(
   transformer.weight @w : !w source "w"
   transformer.weight @u : !w source "u"
   transformer.weight @b : !b source "b"
+  transformer.weight @n : !f source "n"
   func.func @f($inputs) -> !y {
     %t = transformer.get_weight @w : !w
     %v = transformer.get_weight @u : !w
     %d = transformer.get_weight @b : !b
-    %y = transformer.compute "LinearGatedActivation" ($bound, %w = %t : !w, %u = %v : !w, %b = %d : !b) -> (!y) {
+    %k = transformer.get_weight @n : !f
+    %y = transformer.compute "LinearGatedActivation" ($bound, %w = %t : !w, %u = %v : !w, %b = %d : !b, %f = %k : !f) -> (!y) {
+      $inputNorm
       %p = transformer.linear $product
       %r = transformer.linear $secondProduct
       %s = transformer.activation $activation %p : !y
@@ -323,6 +335,7 @@ static const char *const linearRopeAppendCache = R"(
   transformer.weight @bq : !bq source "bq"
   transformer.weight @bk : !bk source "bk"
   transformer.weight @gh : !gh source "gh"
+  transformer.weight @n : !f source "n"
   func.func @f($inputs, %batch: !transformer.ragged, %cache: !cache) -> (!heads, !cache) {
     %tq = transformer.get_weight @q : !wq
     %tk = transformer.get_weight @k : !wk
@@ -330,11 +343,13 @@ static const char *const linearRopeAppendCache = R"(
     %tbq = transformer.get_weight @bq : !bq
     %tbk = transformer.get_weight @bk : !bk
     %tg = transformer.get_weight @gh : !gh
+    %tf = transformer.get_weight @n : !f
     %layer = arith.constant 1 : index
     %c0 = arith.constant 0 : index
     %tokens = tensor.dim %x, %c0 : $inputType
     %positions = transformer.positions %batch : tensor<?xi32>
-    %y:2 = transformer.compute "LinearRopeAppendCache" ($bound, %wq = %tq : !wq, %wk = %tk : !wk, %wv = %tv : !wv, %bq = %tbq : !bq, %bk = %tbk : !bk, %g = %tg : !gh, %n = %tokens : index, %p = %positions : tensor<?xi32>, %b = %batch : !transformer.ragged, %c = %cache : !cache, %l = %layer : index) -> (!heads, !cache) {
+    %y:2 = transformer.compute "LinearRopeAppendCache" ($bound, %wq = %tq : !wq, %wk = %tk : !wk, %wv = %tv : !wv, %bq = %tbq : !bq, %bk = %tbk : !bk, %g = %tg : !gh, %f = %tf : !f, %n = %tokens : index, %p = %positions : tensor<?xi32>, %b = %batch : !transformer.ragged, %c = %cache : !cache, %l = %layer : index) -> (!heads, !cache) {
+      $inputNorm
       %q0 = transformer.linear $from%wq $queryBias : $fromType, !wq $queryBiasType -> !yq
       %q1 = tensor.expand_shape %q0 [[0], [1, 2]] output_shape [%n, $heads, $dim] : !yq into !heads
       %q2 = transformer.norm rms %q1, %g {epsilon = 1.0e-5 : f32} : !heads, !gh
@@ -439,7 +454,8 @@ std::string test::getProgram(const KernelCase &kernel) {
     return llvm::is_contained(llvm::split(kernel.variant, ' '), word);
   };
   bool hasBias = has("bias"), hasNorm = has("norm"), isRotated = !has("unrotated");
-  std::string from = isInteger ? "%i scales %c0s, " : "%i, ";
+  bool isNormed = has("normed"); // the input of products
+  std::string from = isInteger ? "%i scales %c0s, " : isNormed ? "%in, " : "%i, ";
   std::string fromType = isInteger ? "!q scales !s" : "!x";
   auto ifBias = [&](const char *text) { return std::string(hasBias ? text : ""); };
   std::string types = " : " + fromType + ", !w " + ifBias("bias !b") + " -> !y";
@@ -464,6 +480,8 @@ std::string test::getProgram(const KernelCase &kernel) {
       {"product", from + "%w " + ifBias("bias %b") + types},
       {"secondProduct", from + "%u " + ifBias("bias %b") + types},
       {"from", from},
+      {"inputNorm",
+       isNormed ? "%in = transformer.norm rms %i, %f {epsilon = 1.0e-5 : f32} : !x, !f" : ""},
       {"fromType", fromType},
       {"integer", kernel.activations == "int16" ? "i16" : "i8"},
       {"family", kernel.family.str()},

@@ -34,6 +34,8 @@ struct KernelCase {
   std::vector<int64_t> tokens = {1}, past = {0};
 
   int64_t countTokens() const;
+  /// Whether only kernels for GPUs compute the region.
+  bool isForGpusOnly() const { return variant.contains("normed"); }
   /// The case in a line, for messages.
   std::string describe() const;
 };
