@@ -7,6 +7,7 @@
 #include "QuantizationConfig.h"
 #include "ingot/Import/Json.h"
 #include "llvm/ADT/STLExtras.h"
+#include "llvm/ADT/StringExtras.h"
 #include "llvm/ADT/StringSwitch.h"
 #include "llvm/Support/FormatVariadic.h"
 
