@@ -73,10 +73,11 @@ public:
     return names.substr(name.offset, name.length);
   }
 
-  /// Says that a device has a copy of the weights: their pages of the file may leave this process.
-  void releaseWeights() const {
-    if (mapping.data())
-      mapping.forgetFilePages(weights);
+  /// Says that a device has a copy of some of the weights: their pages of the file leave this
+  /// process, so that it never holds all weights twice. Not where others repeat them.
+  void releaseWeights(uint64_t offset, uint64_t bytes) const {
+    if (mapping.data() && !repeats)
+      mapping.forgetFilePages(weights.subspan(offset, bytes));
   }
   /// Reads all weights and compares their checksums.
   Status verifyWeights() const;

@@ -157,6 +157,8 @@ public:
   /// Memory with the bytes that `source` writes, from several threads at once, a part each.
   virtual Result<std::unique_ptr<DeviceMemory>> importBytes(uint64_t bytes,
                                                             const ByteSource &source) = 0;
+  /// Whether `importBytes` of so many bytes would leave them where they are.
+  virtual bool readsInPlace(uint64_t bytes) const { return false; }
   /// Makes host bytes visible to kernels, read-only: in place where the device can, else by a copy.
   /// The host bytes must outlive the result.
   virtual Result<std::unique_ptr<DeviceMemory>> importBytes(Bytes bytes) = 0;

@@ -79,12 +79,26 @@ Result<MappedMemory> MappedMemory::allocate(uint64_t bytes) {
   return memory;
 }
 
-void MappedMemory::forgetFilePages(Bytes part) const {
+/// The pages that lie in `part`: their first byte, and their bytes.
+static std::pair<void *, size_t> findPages(Bytes part) {
   auto begin = reinterpret_cast<uintptr_t>(part.data());
   uintptr_t first = (begin + pageBytes - 1) / pageBytes * pageBytes;
   uintptr_t last = (begin + part.size()) / pageBytes * pageBytes;
-  if (first < last)
-    madvise(reinterpret_cast<void *>(first), last - first, MADV_DONTNEED);
+  return {reinterpret_cast<void *>(first), first < last ? last - first : 0};
+}
+
+void MappedMemory::bringIntoMemory(Bytes part) {
+#ifndef MADV_POPULATE_READ
+  constexpr int MADV_POPULATE_READ = 22; // Linux 5.14
+#endif
+  auto [pages, size] = findPages(part);
+  if (size && madvise(pages, size, MADV_POPULATE_READ) != 0 && errno == EINVAL)
+    madvise(pages, size, MADV_WILLNEED);
+}
+
+void MappedMemory::forgetFilePages(Bytes part) const {
+  if (auto [pages, size] = findPages(part); size)
+    madvise(pages, size, MADV_DONTNEED);
 }
 
 uint64_t ingot::runtime::computeChecksum(Bytes bytes) {

@@ -37,6 +37,9 @@ public:
   /// them.
   static Result<MappedMemory> allocate(uint64_t bytes);
 
+  /// Brings the pages that lie in a part of any memory into this process, so that reading them
+  /// waits for nothing. A wish: old systems only read ahead.
+  static void bringIntoMemory(Bytes part);
   /// Takes the pages of a part of a mapped file out of this process; they come back when they are
   /// touched.
   void forgetFilePages(Bytes part) const;

@@ -49,17 +49,17 @@ Result<std::unique_ptr<Model>> Model::create(std::shared_ptr<const Artifact> ope
       return kernel.takeStatus().withContext(context);
     model->kernels.push_back(*kernel);
   }
+  uint64_t bytes = artifact.getWeightsBytes();
+  bool isMapped = !artifact.hasRepeats() && device.readsInPlace(bytes);
   Result<std::unique_ptr<DeviceMemory>> weights =
-      artifact.hasRepeats() ? device.importBytes(artifact.getWeightsBytes(),
-                                                 [&](uint64_t offset, std::span<std::byte> to) {
-                                                   artifact.copyWeights(offset, to);
-                                                 })
-                            : device.importBytes(artifact.getWeights());
+      isMapped ? device.importBytes(artifact.getWeights())
+               : device.importBytes(bytes, [&](uint64_t offset, std::span<std::byte> to) {
+                   artifact.copyWeights(offset, to);
+                   artifact.releaseWeights(offset, to.size());
+                 });
   if (!weights)
     return weights.takeStatus().withContext(artifact.getPath());
   model->weights = std::move(*weights);
-  if (model->weights->address() != artifact.getWeights().data())
-    artifact.releaseWeights();
   return model;
 }
 

@@ -10,6 +10,7 @@
 #include "runtime/cpu/Measure.h"
 
 #include <algorithm>
+#include <atomic>
 #include <chrono>
 #include <cstring>
 
@@ -22,15 +23,46 @@ namespace {
 class HostMemory : public DeviceMemory {
 public:
   explicit HostMemory(MappedMemory memory) : owned(std::move(memory)) { show(owned.view()); }
-  explicit HostMemory(Bytes borrowed) { show(borrowed); }
 
-private:
+protected:
+  HostMemory() = default;
   void show(Bytes view) {
     base = const_cast<std::byte *>(view.data());
     bytes = view.size();
     hostAccessible = true;
   }
+
+private:
   MappedMemory owned;
+};
+
+/// Bytes of a mapped file, which a thread brings into memory from the first on while the model may
+/// already run.
+class BorrowedMemory : public HostMemory {
+public:
+  explicit BorrowedMemory(Bytes borrowed) {
+    show(borrowed);
+    if (!borrowed.empty())
+      prefault = std::thread([this, borrowed] { touch(borrowed); });
+  }
+  ~BorrowedMemory() override {
+    stopping.store(true, std::memory_order_relaxed); // orders nothing
+    if (prefault.joinable())
+      prefault.join();
+  }
+
+private:
+  void touch(Bytes rest) const {
+    constexpr size_t pieceBytes = 1 << 20;
+    while (!rest.empty() && !stopping.load(std::memory_order_relaxed)) {
+      Bytes piece = rest.first(std::min(rest.size(), pieceBytes));
+      MappedMemory::bringIntoMemory(piece);
+      rest = rest.subspan(piece.size());
+    }
+  }
+
+  std::atomic<bool> stopping = false;
+  std::thread prefault;
 };
 
 class ReachedEvent : public Event {
@@ -89,7 +121,9 @@ private:
   WorkerPool &pool;
 };
 
-constexpr uint64_t copyPieceBytes = 1 << 20;
+/// A huge page: it lies on the node of the worker that touches it first, so that weights are spread
+/// over the nodes as workers are, which all read all of them.
+constexpr uint64_t copyPieceBytes = 2 << 20;
 
 /// A kernel: arguments are the source and the destination, x is the piece.
 void copyPiece(void *const *arguments, const int64_t *, int64_t x, int64_t, int64_t) {
@@ -151,14 +185,18 @@ Result<std::unique_ptr<DeviceMemory>> CpuDevice::allocate(uint64_t bytes) {
   return std::unique_ptr<DeviceMemory>(std::make_unique<HostMemory>(std::move(*memory)));
 }
 
+bool CpuDevice::readsInPlace(uint64_t bytes) const {
+  if (placement == WeightPlacement::Automatic)
+    return bytes == 0 || bytes > readAvailableMemory() / 2;
+  return bytes == 0 || placement == WeightPlacement::Mapped;
+}
+
 Result<std::unique_ptr<DeviceMemory>> CpuDevice::importBytes(Bytes bytes) {
-  bool copies = placement == WeightPlacement::Copied || (placement == WeightPlacement::Automatic &&
-                                                         bytes.size() <= readAvailableMemory() / 2);
-  if (copies && !bytes.empty())
+  if (!readsInPlace(bytes.size()))
     return importBytes(bytes.size(), [bytes](uint64_t offset, std::span<std::byte> to) {
       std::memcpy(to.data(), bytes.data() + offset, to.size());
     });
-  return std::unique_ptr<DeviceMemory>(std::make_unique<HostMemory>(bytes));
+  return std::unique_ptr<DeviceMemory>(std::make_unique<BorrowedMemory>(bytes));
 }
 
 Result<std::unique_ptr<DeviceMemory>> CpuDevice::importBytes(uint64_t bytes,

@@ -42,6 +42,7 @@ public:
   Result<std::unique_ptr<DeviceMemory>> allocateStaging(uint64_t bytes) override {
     return allocate(bytes);
   }
+  bool readsInPlace(uint64_t bytes) const override;
   Result<std::unique_ptr<DeviceMemory>> importBytes(Bytes bytes) override;
   Result<std::unique_ptr<DeviceMemory>> importBytes(uint64_t bytes,
                                                     const ByteSource &source) override;

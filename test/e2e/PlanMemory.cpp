@@ -87,6 +87,7 @@ public:
     allocated.push_back(new GuardedMemory(bytes, mark));
     return std::unique_ptr<DeviceMemory>(allocated.back());
   }
+  bool readsInPlace(uint64_t) const override { return true; } // what is imported here is guarded
   Result<std::unique_ptr<DeviceMemory>> importBytes(Bytes bytes) override {
     auto memory = std::make_unique<GuardedMemory>(bytes.size(), std::byte(0));
     std::memcpy(memory->address(), bytes.data(), bytes.size());

@@ -234,6 +234,36 @@ TEST(CpuDevice, WeightsAreCopiedOrUsedInPlaceAsAsked) {
   }
 }
 
+/// Pages of this process from `begin` on that are in memory.
+uint64_t countPagesInMemory(const std::byte *begin, uint64_t pages) {
+  std::ifstream map("/proc/self/pagemap", std::ios::binary);
+  std::vector<uint64_t> entries(pages);
+  map.seekg(reinterpret_cast<uintptr_t>(begin) / 4096 * sizeof(uint64_t));
+  map.read(reinterpret_cast<char *>(entries.data()), pages * sizeof(uint64_t));
+  return std::count_if(entries.begin(), entries.end(), [](uint64_t entry) { return entry >> 63; });
+}
+
+TEST(CpuDevice, MappedWeightsComeIntoMemoryInTheBackgroundAndCopiedOnesLeave) {
+  std::string path = testing::TempDir() + "pages-" + std::to_string(getpid());
+  constexpr uint64_t pages = 1024;
+  std::ofstream(path, std::ios::binary) << std::string(pages * 4096, 'x');
+  Result<MappedMemory> file = MappedMemory::mapFile(path);
+  unlink(path.c_str());
+  ASSERT_TRUE(file.ok());
+  EXPECT_EQ(countPagesInMemory(file->data(), pages), 0u);
+  CpuDevice device({2, true, WeightPlacement::Mapped});
+  auto memory = device.importBytes(file->view());
+  ASSERT_TRUE(memory.ok());
+  for (int i = 0; i < 10000 && countPagesInMemory(file->data(), pages) < pages; ++i)
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  EXPECT_EQ(countPagesInMemory(file->data(), pages), pages);
+  file->forgetFilePages(file->view().first(pages * 4096 / 2 + 5));
+  EXPECT_EQ(countPagesInMemory(file->data(), pages), pages / 2);
+  EXPECT_EQ((*memory)->address()[0], std::byte('x'));
+  memory = device.importBytes(file->view().subspan(1, 4096)); // no whole page
+  EXPECT_TRUE(memory.ok());
+}
+
 TEST(Memory, LargeMemoryBeginsAtAHugePageAndEndsWhereItShould) {
   for (uint64_t bytes : {uint64_t(1), uint64_t(4096), (uint64_t(2) << 20) - 1, uint64_t(2) << 20,
                          (uint64_t(6) << 20) + 1}) {
