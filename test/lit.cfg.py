@@ -6,6 +6,8 @@ source folder it uses the release preset's build, or another one with `-D build=
 
 import os
 import shutil
+import subprocess
+import sys
 
 import lit.formats
 
@@ -53,6 +55,9 @@ else:
     if ptxas:
         config.available_features.add("ptxas")
         config.substitutions.append(("%ptxas", ptxas))
+    container = [sys.executable, os.path.join(source, "e2e/Inputs/container.py"), "1", "true"]
+    if subprocess.run(container, stderr=subprocess.DEVNULL).returncode == 0:
+        config.available_features.add("cpu-quota")
     if os.geteuid() == 0:
         config.available_features.add("root")
     names = {

@@ -59,7 +59,6 @@ WorkerPool::WorkerPool(const WorkerPoolOptions &options)
     : threadCount(options.threads ? options.threads : chooseThreadCount()) {
   std::vector<unsigned> cpus = listUsableCpus();
   double quota = readCgroupQuota();
-  // A worker that spins where there is no CPU for it takes the time from one that could work.
   spin = threadCount <= cpus.size() && (quota <= 0 || threadCount <= quota);
   bool pin = options.pin && threadCount <= cpus.size();
   for (unsigned worker = 1; worker < threadCount; ++worker)

@@ -55,6 +55,9 @@ public:
   WorkerPool(const WorkerPool &) = delete;
 
   unsigned size() const { return threadCount; }
+  /// Whether workers wait for the next launch on their CPU before they sleep: not where there are
+  /// more of them than CPUs or than the quota, since they would take the time from who works.
+  bool isSpinning() const { return spin; }
 
   /// Runs all launches; returns when the last is done. With `nanoseconds`, the time of each is
   /// stored there. A launch has less than 2^32 blocks.

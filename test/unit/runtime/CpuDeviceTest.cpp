@@ -322,6 +322,7 @@ TEST(WorkerPool, MoreWorkersThanCpusComplete) {
   runOnOneCpu([] {
     for (unsigned threads : {1, 2, 7}) {
       WorkerPool pool({threads});
+      EXPECT_EQ(pool.isSpinning(), threads == 1);
       expectComplete(pool);
     }
   });
@@ -333,19 +334,21 @@ TEST(WorkerPool, MoreWorkersThanCpusComplete) {
 class QuotaGroup {
 public:
   QuotaGroup(const char *quota, const char *period) {
-    std::string root = "/sys/fs/cgroup/cpu", name = "/ingot-test-" + std::to_string(getpid());
-    folder = root + name;
     std::ifstream groups("/proc/self/cgroup");
-    std::string text((std::istreambuf_iterator<char>(groups)), {});
-    bool isInRoot = text.find(":cpu:/\n") != std::string::npos;
-    made = isInRoot && mkdir(folder.c_str(), 0700) == 0 && write("cpu.cfs_period_us", period) &&
-           write("cpu.cfs_quota_us", quota) && write("cgroup.procs", "0");
+    std::string line;
+    while (std::getline(groups, line))
+      if (size_t path = line.find(":cpu:/"); path != std::string::npos)
+        parent = "/sys/fs/cgroup/cpu" + line.substr(path + 5);
+    folder = parent + "/ingot-test-" + std::to_string(getpid());
+    isFolder = !parent.empty() && mkdir(folder.c_str(), 0700) == 0;
+    made = isFolder && write("cpu.cfs_period_us", period) && write("cpu.cfs_quota_us", quota) &&
+           write("cgroup.procs", "0");
   }
   ~QuotaGroup() {
-    if (!made)
-      return;
-    std::ofstream("/sys/fs/cgroup/cpu/cgroup.procs") << "0";
-    rmdir(folder.c_str());
+    if (made)
+      std::ofstream(parent + "/cgroup.procs") << "0";
+    if (isFolder)
+      rmdir(folder.c_str());
   }
   bool isMade() const { return made; }
 
@@ -354,8 +357,8 @@ private:
     std::ofstream stream(folder + "/" + file);
     return stream.good() && (stream << text).flush().good();
   }
-  std::string folder;
-  bool made;
+  std::string parent, folder;
+  bool isFolder = false, made = false;
 };
 
 TEST(WorkerPool, TheQuotaOfTheControlGroupIsRespected) {
@@ -366,6 +369,7 @@ TEST(WorkerPool, TheQuotaOfTheControlGroupIsRespected) {
   EXPECT_EQ(chooseThreadCount(), 1u);
   for (unsigned threads : {2, 4}) {
     WorkerPool pool({threads});
+    EXPECT_FALSE(pool.isSpinning());
     expectComplete(pool);
   }
 }
