@@ -134,9 +134,12 @@ const char *ingotModelDevice(const IngotModel *model);
 uint32_t ingotModelThreads(const IngotModel *model);
 /** What the machine can do, whatever the model: bytes read, operations of products (float32 on a
    CPU, bf16 on a GPU) and of 8-bit integer dot products (a multiply-add counts as two; 0 where
-   there are none) in a second, and the seconds of a launch that computes nothing. */
+   there are none) in a second; the seconds of a launch that computes nothing and in which all
+   threads take part; on a CPU those of a pair of cache lines that two threads exchange, 0 where
+   there is one thread. */
 typedef struct {
-  double bytesPerSecond, operationsPerSecond, integerOperationsPerSecond, launchSeconds;
+  double bytesPerSecond, operationsPerSecond, integerOperationsPerSecond, launchSeconds,
+      exchangeSeconds;
 } IngotDeviceSpeed;
 /** Measures it, which takes about a second. Other work on the machine disturbs it. */
 IngotError *ingotModelMeasureDevice(const IngotModel *model, IngotDeviceSpeed *speed);

@@ -90,7 +90,8 @@ IngotError *ingotModelMeasureDevice(const IngotModel *model, IngotDeviceSpeed *s
   if (!measured)
     return makeError(measured.message());
   *speed = {measured->readBytesPerSecond, measured->operationsPerSecond,
-            measured->integerOperationsPerSecond, measured->launchSeconds};
+            measured->integerOperationsPerSecond, measured->launchSeconds,
+            measured->exchangeSeconds};
   return nullptr;
 }
 

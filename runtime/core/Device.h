@@ -126,10 +126,11 @@ public:
 
 /// The roofs of a report, in a second: bytes read, operations (a multiply-add counts as two) of
 /// products in float32 on a CPU, in bf16 with float32 sums on a GPU, and of dot products of 8-bit
-/// integers; and what a launch of one block a worker takes. 0: not measured.
+/// integers; what a launch takes that all workers have a block of; and what two workers take to
+/// exchange a cache line, there and back. 0: not measured.
 struct DeviceSpeed {
   double readBytesPerSecond, operationsPerSecond;
-  double integerOperationsPerSecond = 0, launchSeconds = 0;
+  double integerOperationsPerSecond = 0, launchSeconds = 0, exchangeSeconds = 0;
 };
 
 /// Bytes that a model and one session of it take.

@@ -8,6 +8,8 @@
 #include "runtime/cpu/Measure.h"
 
 #include <algorithm>
+#include <atomic>
+#include <limits>
 #if defined(__x86_64__)
 #include <immintrin.h>
 #endif
@@ -128,24 +130,56 @@ DotVariant chooseDot(const Features &features) {
   return {nullptr, 0};
 }
 
-void doNothing(void *const *, const int64_t *, int64_t, int64_t, int64_t) {}
+/// Where the blocks of a launch meet: each arrives and waits until all have. Whole launches arrive
+/// one after the other, so the count of arrivals says which meeting it is.
+struct Meeting {
+  uint64_t members;
+  int64_t rounds;
+  alignas(64) std::atomic<uint64_t> arrived = 0;
+};
 
-/// Seconds of a launch of one block a worker among many.
-double timeLaunch(WorkerPool &pool) {
-  constexpr size_t launchCount = 1000;
-  Grid grid{pool.size(), 1, 1};
-  std::vector<Launch> launches(launchCount,
-                               {reinterpret_cast<Kernel>(&doNothing), nullptr, 0, &grid});
-  std::vector<uint64_t> nanoseconds(launchCount);
-  double best = 1;
+/// A block of a launch of `members` blocks. Where a worker has no CPU, so that nobody comes, it
+/// goes on after a while: then the time is long, but no block waits for one behind it.
+void meet(void *const *arguments, const int64_t *, int64_t, int64_t, int64_t) {
+  auto &meeting = *static_cast<Meeting *>(arguments[0]);
+  constexpr int patience = 20000;
+  for (int64_t round = 0; round < meeting.rounds; ++round) {
+    // Acquire and release: the worth of a barrier, though nothing is written here.
+    uint64_t ticket = meeting.arrived.fetch_add(1, std::memory_order_acq_rel);
+    uint64_t all = (ticket / meeting.members + 1) * meeting.members;
+    for (int i = 0; i < patience && meeting.arrived.load(std::memory_order_acquire) < all; ++i)
+      relax();
+  }
+}
+
+/// Seconds of `launches` launches, in the best of several runs; in each, so many blocks meet so
+/// often.
+double timeMeetings(WorkerPool &pool, size_t launches, uint64_t members, int64_t rounds) {
+  Meeting meeting{members, rounds};
+  void *arguments[] = {&meeting};
+  Grid grid{int64_t(members), 1, 1};
+  std::vector<Launch> list(launches, {reinterpret_cast<Kernel>(&meet), arguments, 1, &grid});
+  std::vector<uint64_t> nanoseconds(launches);
+  double best = std::numeric_limits<double>::infinity();
   for (int i = 0; i < repeats; ++i) {
-    uint64_t sum = 0;
-    pool.run(launches, nullptr, nanoseconds.data());
+    pool.run(list, nullptr, nanoseconds.data());
+    double sum = 0;
     for (uint64_t each : nanoseconds)
-      sum += each;
-    best = std::min(best, 1e-9 * double(sum) / launchCount);
+      sum += 1e-9 * double(each);
+    best = std::min(best, sum);
   }
   return best;
+}
+
+/// A launch that all workers must have a block of: one in which they meet, without the meeting.
+void timeLaunches(WorkerPool &pool, DeviceSpeed &speed) {
+  constexpr size_t count = 1000;
+  double launches = timeMeetings(pool, count, pool.size(), 1),
+         meetings = timeMeetings(pool, 1, pool.size(), count);
+  speed.launchSeconds = std::max(launches - meetings, 0.0) / count;
+  // An arrival takes the line from the other worker, whose next look brings it back.
+  if (pool.size() > 1)
+    speed.exchangeSeconds = timeMeetings(pool, 1, 2, count) / count;
 }
 
 /// Seconds of the fastest of several runs, after one to warm up.
@@ -179,7 +213,7 @@ Result<DeviceSpeed> cpu::measureSpeed(WorkerPool &pool, const Features &features
   double multiplySeconds = timeBest(pool, variant.multiply, multiplyArguments, pool.size());
   double rounds = 2.0 * chains * double(multiplyRounds) * pool.size();
   DeviceSpeed speed{double(readBytes) / readSeconds, rounds * variant.floats / multiplySeconds};
-  speed.launchSeconds = timeLaunch(pool);
+  timeLaunches(pool, speed);
   if (DotVariant dot = chooseDot(features); dot.multiply) {
     void *dotArguments[] = {memory->data(), sums.data()};
     speed.integerOperationsPerSecond =

@@ -26,12 +26,6 @@ namespace {
 constexpr std::chrono::microseconds spinTime(100);
 constexpr int pausesBetweenClocks = 32;
 
-void relax() {
-#if defined(__x86_64__)
-  __builtin_ia32_pause();
-#endif
-}
-
 uint64_t readClock() {
   return std::chrono::duration_cast<std::chrono::nanoseconds>(
              std::chrono::steady_clock::now().time_since_epoch())

@@ -48,6 +48,13 @@ uint64_t readAvailableMemory();
 /// One thread a usable core, at most the quota, at least one.
 unsigned chooseThreadCount();
 
+/// Says to the core that this thread only waits.
+inline void relax() {
+#if defined(__x86_64__)
+  __builtin_ia32_pause();
+#endif
+}
+
 class WorkerPool {
 public:
   explicit WorkerPool(const WorkerPoolOptions &options);

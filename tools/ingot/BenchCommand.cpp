@@ -266,6 +266,7 @@ void runBench(const ModelArgument &argument, const BenchSettings &settings) {
     result["peak_GFLOPs"] = speed.operationsPerSecond / 1e9;
     result["peak_int8_GOPs"] = speed.integerOperationsPerSecond / 1e9;
     result["launch_us"] = speed.launchSeconds * 1e6;
+    result["exchange_us"] = speed.exchangeSeconds * 1e6;
     result["weight_bytes_per_token"] = weightBytes;
     result["device_us_per_step"] = 1e-3 * double(stepNanoseconds);
     result["load_s"] = load;
@@ -283,9 +284,12 @@ void runBench(const ModelArgument &argument, const BenchSettings &settings) {
     return;
   }
   std::printf("%s, %s\n", ingotModelDevice(model.get()), ingotModelTarget(model.get()));
-  std::printf("%-24s %14s %8.1f GB/s %8.1f GOP/s float32, %.1f int8; a launch %.2f us\n",
+  std::printf("%-24s %14s %8.1f GB/s %8.1f GOP/s float32, %.1f int8; a launch %.2f us",
               "this machine", "", speed.bytesPerSecond / 1e9, speed.operationsPerSecond / 1e9,
               speed.integerOperationsPerSecond / 1e9, speed.launchSeconds * 1e6);
+  if (speed.exchangeSeconds > 0)
+    std::printf(", a cache line there and back %.2f us", speed.exchangeSeconds * 1e6);
+  std::printf("\n");
   printSummary("prompt of " + std::to_string(settings.promptTokens), prompt);
   printSummary("generation of " + std::to_string(settings.generatedTokens), generation);
   if (settings.kernels) {

@@ -394,6 +394,17 @@ TEST(WorkerPool, AChainOfSingleBlocksStaysOnOneThread) {
   EXPECT_EQ(threads, std::vector(50, std::this_thread::get_id()));
 }
 
+TEST(CpuDevice, WhatALaunchAndAnExchangeOfACacheLineCostIsMeasured) {
+  CpuDevice two({2}), one({1});
+  Result<DeviceSpeed> speed = two.measureSpeed();
+  ASSERT_TRUE(speed.ok());
+  EXPECT_GT(speed->exchangeSeconds, 0);
+  EXPECT_GE(speed->launchSeconds, 0);
+  speed = one.measureSpeed();
+  ASSERT_TRUE(speed.ok());
+  EXPECT_EQ(speed->exchangeSeconds, 0); // there is nobody to exchange with
+}
+
 TEST(WorkerPool, JobsThatFollowEachOtherAtAnyPaceAreComplete) {
   for (unsigned threads : {1, 2, 5}) {
     WorkerPool pool({threads});
