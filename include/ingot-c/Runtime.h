@@ -117,9 +117,13 @@ typedef struct {
   const char *device;
   /** Where code that a GPU's driver compiled is kept for the next time; NULL: nowhere. */
   const char *cacheDirectory;
+  /** A model whose device, threads included, runs this one too, as a model and the one that drafts
+     for it should; all of the above but `size` is then that device's. It may be closed first.
+     NULL: a device of its own. */
+  const IngotModel *deviceOf;
 } IngotModelOptions;
 #define INGOT_MODEL_OPTIONS_INIT                                                                   \
-  {sizeof(IngotModelOptions), 0, true, INGOT_WEIGHTS_AUTOMATIC, NULL, NULL}
+  {sizeof(IngotModelOptions), 0, true, INGOT_WEIGHTS_AUTOMATIC, NULL, NULL, NULL}
 
 /** `options` may be NULL. */
 IngotError *ingotModelOpen(const char *path, const IngotModelOptions *options, IngotModel **model);

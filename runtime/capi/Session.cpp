@@ -65,7 +65,9 @@ IngotError *ingotModelOpen(const char *path, const IngotModelOptions *given, Ing
         formatText("%u threads are more than the limit of %u", options.threads, maxThreads));
   if (options.weights > INGOT_WEIGHTS_COPIED)
     return makeError(formatText("%u is no placement of weights", options.weights));
-  Result<std::shared_ptr<Device>> device = openDevice(options, *handle->artifact.artifact);
+  Result<std::shared_ptr<Device>> device =
+      options.deviceOf ? Result<std::shared_ptr<Device>>(options.deviceOf->device)
+                       : openDevice(options, *handle->artifact.artifact);
   if (!device)
     return makeError(std::move(device).takeStatus().withContext(path));
   handle->device = std::move(*device);

@@ -62,7 +62,8 @@ struct ModelArgument {
   void add(CLI::App &app);
   /// The artefact's file.
   std::string resolve() const;
-  Handle<IngotModel> open() const;
+  /// On a device of its own, or on that of another model.
+  Handle<IngotModel> open(const IngotModel *deviceOf = nullptr) const;
 };
 
 /// Whether a model gives rows of its last hidden state, not logits.

@@ -173,8 +173,9 @@ std::string ModelArgument::resolve() const {
   return file.string();
 }
 
-Handle<IngotModel> ModelArgument::open() const {
+Handle<IngotModel> ModelArgument::open(const IngotModel *deviceOf) const {
   IngotModelOptions options = INGOT_MODEL_OPTIONS_INIT;
+  options.deviceOf = deviceOf;
   options.threads = settings.threads;
   options.device = device.empty() ? nullptr : device.c_str();
   std::string kept = findCacheDirectory().value_or("").string();

@@ -183,12 +183,13 @@ struct DraftModel {
   Handle<IngotModel> model;
   Handle<IngotSession> session;
 
-  explicit DraftModel(const GenerationSettings &settings, const ModelArgument &argument) {
+  DraftModel(const GenerationSettings &settings, const ModelArgument &argument,
+             const IngotModel *verifier) {
     if (settings.draft.empty())
       return;
     ModelArgument draft = argument; // compiled and run as the model is
     draft.path = settings.draft;
-    model = draft.open();
+    model = draft.open(verifier); // two pools of threads would take each other's time
     session = createSession(model.get());
   }
 };
@@ -239,7 +240,7 @@ void ingot::driver::addRunCommand(CLI::App &app) {
     std::string text = prompt->empty() ? readFile(arguments->file) : arguments->prompt;
     auto model = arguments->model.open();
     auto session = createSession(model.get());
-    DraftModel draft(arguments->generation, arguments->model);
+    DraftModel draft(arguments->generation, arguments->model, model.get());
     auto conversation = createConversation(session.get());
     auto tokens = tokenize(ingotModelArtifact(model.get()), text, /*addSpecial=*/true,
                            /*parseSpecial=*/false);
@@ -269,7 +270,7 @@ void ingot::driver::addChatCommand(CLI::App &app) {
     auto model = arguments->model.open();
     const IngotArtifact *artifact = ingotModelArtifact(model.get());
     auto session = createSession(model.get());
-    DraftModel draft(arguments->generation, arguments->model);
+    DraftModel draft(arguments->generation, arguments->model, model.get());
     auto conversation = createConversation(session.get());
     arguments->generation.useDefaults(artifact);
     std::signal(SIGINT, onInterrupt);

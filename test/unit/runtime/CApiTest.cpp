@@ -10,6 +10,7 @@
 
 #include <array>
 #include <cstdio>
+#include <filesystem>
 #include <gmock/gmock.h>
 #include <nlohmann/json.hpp>
 #include <unistd.h>
@@ -101,6 +102,38 @@ TEST_F(CApiTest, AnArtifactTellsWhatIsInIt) {
   EXPECT_STREQ(code.target, "cpu:x86-64");
   EXPECT_EQ(memcmp(code.data, "\177ELF", 4), 0);
   ingotArtifactClose(artifact);
+}
+
+size_t countThreads() {
+  std::filesystem::directory_iterator tasks("/proc/self/task");
+  return std::distance(begin(tasks), end(tasks));
+}
+
+TEST_F(CApiTest, ModelsShareADeviceWhichOutlivesTheFirst) {
+  IngotModelOptions options = INGOT_MODEL_OPTIONS_INIT;
+  options.threads = 3;
+  IngotModel *first = nullptr, *second = nullptr;
+  expectOk(ingotModelOpen(path.c_str(), &options, &first));
+  size_t threads = countThreads();
+  options = INGOT_MODEL_OPTIONS_INIT;
+  options.deviceOf = first;
+  expectOk(ingotModelOpen(path.c_str(), &options, &second));
+  EXPECT_EQ(countThreads(), threads);
+  EXPECT_EQ(ingotModelThreads(second), 3u);
+  ingotModelClose(first);
+  EXPECT_EQ(countThreads(), threads);
+  IngotSession *draft = nullptr;
+  expectOk(ingotSessionCreate(second, nullptr, &draft));
+  uint32_t sequence = 0;
+  expectOk(ingotSessionAddSequence(draft, &sequence));
+  std::array<int32_t, 2> tokens{1, 2};
+  IngotSequenceTokens part{sequence, tokens.data(), tokens.size(), 1};
+  IngotLogits logits;
+  expectOk(ingotSessionStep(draft, &part, 1, &logits));
+  EXPECT_EQ(logits.rows, 1u);
+  ingotModelClose(second);
+  ingotSessionDestroy(draft);
+  EXPECT_EQ(countThreads(), threads - 2);
 }
 
 TEST_F(CApiTest, TextBecomesTokensAndBack) {
