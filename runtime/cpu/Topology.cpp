@@ -10,6 +10,8 @@
 #include <algorithm>
 #include <cstdio>
 #include <cstring>
+#include <dirent.h>
+#include <map>
 #include <sched.h>
 #include <set>
 
@@ -57,27 +59,59 @@ std::string findGroup(const std::string &groups, bool unified) {
   return "/";
 }
 
+/// The memory node of a CPU, of whose folder an entry is named "node1"; 0 where it has none.
+unsigned findNode(const std::string &folder) {
+  unsigned node = 0;
+  if (DIR *entries = opendir(folder.c_str())) {
+    while (dirent *entry = readdir(entries))
+      if (std::sscanf(entry->d_name, "node%u", &node) == 1)
+        break;
+    closedir(entries);
+  }
+  return node;
+}
+
 } // namespace
 
+std::vector<unsigned> cpu::orderCpus(const std::vector<unsigned> &cpus, const std::string &folder,
+                                     unsigned *coreCount) {
+  // By whether it is the first of its core, by its place in its node, by node.
+  struct Place {
+    bool isSibling;
+    size_t number;
+    unsigned node, cpu;
+    auto operator<=>(const Place &) const = default;
+  };
+  std::vector<Place> places;
+  std::set<std::string> cores;
+  std::map<std::pair<bool, unsigned>, size_t> counts;
+  for (unsigned cpu : cpus) {
+    std::string home = folder + "/cpu" + std::to_string(cpu);
+    std::string core = readSmallFile(home + "/topology/thread_siblings_list");
+    bool isSibling = !core.empty() && !cores.insert(core).second;
+    unsigned node = findNode(home);
+    places.push_back({isSibling, counts[{isSibling, node}]++, node, cpu});
+  }
+  std::sort(places.begin(), places.end());
+  if (coreCount)
+    *coreCount = std::count_if(places.begin(), places.end(),
+                               [](const Place &place) { return !place.isSibling; });
+  std::vector<unsigned> ordered;
+  for (const Place &place : places)
+    ordered.push_back(place.cpu);
+  return ordered;
+}
+
 std::vector<unsigned> cpu::listUsableCpus(unsigned *coreCount) {
-  std::vector<unsigned> firsts, siblings;
   cpu_set_t mask;
   CPU_ZERO(&mask);
   if (sched_getaffinity(0, sizeof(mask), &mask) != 0)
     CPU_SET(0, &mask);
-  std::set<std::string> cores;
-  for (unsigned i = 0; i < CPU_SETSIZE; ++i) {
-    if (!CPU_ISSET(i, &mask))
-      continue;
-    std::string core = readSmallFile("/sys/devices/system/cpu/cpu" + std::to_string(i) +
-                                     "/topology/thread_siblings_list");
-    bool first = core.empty() || cores.insert(core).second;
-    (first ? firsts : siblings).push_back(i);
-  }
-  if (coreCount)
-    *coreCount = firsts.size();
-  firsts.insert(firsts.end(), siblings.begin(), siblings.end());
-  return firsts;
+  std::vector<unsigned> usable;
+  for (unsigned i = 0; i < CPU_SETSIZE; ++i)
+    if (CPU_ISSET(i, &mask))
+      usable.push_back(i);
+  return orderCpus(usable, "/sys/devices/system/cpu", coreCount);
 }
 
 uint64_t cpu::readAvailableMemory() {

@@ -39,8 +39,13 @@ struct WorkerPoolOptions {
   bool pin = true;      ///< each worker to its CPU; never the caller, whose thread is not ours
 };
 
-/// CPUs that this process may use (affinity mask), first one of each core, then their siblings.
+/// CPUs that this process may use (affinity mask), ordered as by `orderCpus`.
 std::vector<unsigned> listUsableCpus(unsigned *coreCount = nullptr);
+/// First one CPU of each core, then their siblings; each from all memory nodes in turn, so that few
+/// workers too have the bandwidth of all nodes. `folder` has what the system says of its CPUs
+/// ("cpu0/topology/thread_siblings_list", "cpu0/node1").
+std::vector<unsigned> orderCpus(const std::vector<unsigned> &cpus, const std::string &folder,
+                                unsigned *coreCount = nullptr);
 /// CPUs' worth of time that the control group allows (cgroup v1 or v2); 0: no limit.
 double readCgroupQuota();
 /// Bytes that this process can take without swapping, by the system and its control group.

@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <array>
 #include <elf.h>
+#include <filesystem>
 #include <fstream>
 #include <sched.h>
 #include <sys/stat.h>
@@ -282,6 +283,30 @@ TEST(WorkerPool, ThreadsAreAtLeastOneAndAtMostTheCpus) {
   EXPECT_GE(chooseThreadCount(), 1u);
   EXPECT_LE(chooseThreadCount(), cores);
   EXPECT_EQ(WorkerPool({5}).size(), 5u);
+}
+
+// Two nodes of two cores of two threads, numbered as systems do: cores of one node, then of the
+// other, then the second threads.
+TEST(WorkerPool, CpusAreTakenByCoreAndFromAllMemoryNodesInTurn) {
+  std::string folder = testing::TempDir() + "cpus-" + std::to_string(getpid());
+  for (int cpu = 0; cpu < 8; ++cpu) {
+    std::filesystem::path home = folder + "/cpu" + std::to_string(cpu);
+    std::filesystem::create_directories(home / "topology");
+    std::filesystem::create_directories(home / ("node" + std::to_string(cpu % 4 / 2)));
+    std::ofstream(home / "topology/thread_siblings_list") << cpu % 4 << "," << cpu % 4 + 4 << "\n";
+  }
+  unsigned cores = 0;
+  EXPECT_THAT(orderCpus({0, 1, 2, 3, 4, 5, 6, 7}, folder, &cores),
+              testing::ElementsAre(0, 2, 1, 3, 4, 6, 5, 7));
+  EXPECT_EQ(cores, 4u);
+  // What the affinity mask leaves: a core by its second thread, one node only.
+  EXPECT_THAT(orderCpus({1, 5, 6}, folder, &cores), testing::ElementsAre(1, 6, 5));
+  EXPECT_EQ(cores, 2u);
+  EXPECT_THAT(orderCpus({0, 1, 4, 5}, folder, &cores), testing::ElementsAre(0, 1, 4, 5));
+  std::filesystem::remove_all(folder);
+  // A system that says nothing: every CPU is a core.
+  EXPECT_THAT(orderCpus({3, 4}, folder, &cores), testing::ElementsAre(3, 4));
+  EXPECT_EQ(cores, 2u);
 }
 
 /// Runs `body` on a thread that may use the first usable CPU only.
