@@ -75,6 +75,8 @@ static void buildFuseStage(const PipelineOptions &options, OpPassManager &passes
 }
 
 static void buildTileStage(const PipelineOptions &options, OpPassManager &passes) {
+  if (options.target == TargetKind::Cpu)
+    passes.addPass(tile::createChooseSchedules({options.schedule}));
   tile::SelectKernelsOptions select;
   select.maxContext = options.maxContext;
   select.maxSequences = options.maxSequences;
@@ -161,6 +163,10 @@ struct StageFlags : PassPipelineOptions<StageFlags> {
       llvm::cl::values(clEnumValN(TargetKind::Cpu, "cpu", "processors of the x86-64 family"),
                        clEnumValN(TargetKind::Cuda, "cuda", "NVIDIA GPUs"))};
 
+  Option<std::string> schedule{*this, "schedule",
+                               llvm::cl::desc("Schedule of all products; empty: chosen for each"),
+                               llvm::cl::init(defaults.schedule)};
+
   PipelineOptions get() const {
     return {cacheFormat,
             pageTokens,
@@ -173,7 +179,8 @@ struct StageFlags : PassPipelineOptions<StageFlags> {
             maxTokens,
             maxOutputs,
             pages,
-            target};
+            target,
+            schedule};
   }
 };
 

@@ -43,6 +43,35 @@ def SelectKernels : Pass<"ingot-select-kernels", "::mlir::ModuleOp"> {
   ];
 }
 
+def ChooseSchedules : Pass<"ingot-choose-schedules", "::mlir::ModuleOp"> {
+  let summary = "Say how the products of CPU kernels are cut into blocks and tiles";
+  let description = [{
+    Each `transformer.compute` whose family computes products with weights gets the attribute `tile.schedule`. No choice changes
+    a bit of the result (`ingot/Kernels/Schedule.h`). Where the module's attribute `tile.tuning` names the best schedule that was
+    measured for a product of this shape and format, that is taken; else the candidate for which the cost model
+    (`ingot/Kernels/CostModel.h`) predicts times of one, a few and many tokens that are together nearest to the best of each.
+    Machine constants are those of `tile.tuning` too. Without it regions get the default of their shape, and predictions are those of
+    an EPYC with two cores.
+
+    ```mlir
+    %y = transformer.compute "Linear" (...) -> (tensor<?x576xf32>) { ... }
+    // becomes
+    %y = transformer.compute "Linear" (...) -> (tensor<?x576xf32>) { ... }
+        {tile.schedule = {block_tokens = 64 : i64, panel_tokens = 8 : i64, row_groups = 6 : i64, single_groups = 1 : i64, tile_tokens = 4 : i64}}
+    ```
+
+    Assumes that the fuse stage is complete. Regions that have a schedule already keep it; regions without products, or that no
+    family supports, are left alone. A wrong `tile.tuning` is an error. The remark of a region has the predictions of all candidates.
+    Linear in the number of regions.
+  }];
+  let options = [
+    Option<"schedule", "schedule", "std::string", /*default=*/"\"\"",
+           "Takes this for all products, as row_groups=8,block_tokens=64,...">,
+  ];
+  let dependentDialects = ["::ingot::tile::TileDialect"];
+  let statistics = [Statistic<"chosen", "chosen", "Regions that got a schedule">];
+}
+
 def ChooseCpuAtoms : Pass<"ingot-choose-cpu-atoms", "::mlir::ModuleOp"> {
   let summary = "Make integer contractions of the best instruction that a CPU target has";
   let description = [{

@@ -49,6 +49,8 @@ struct PipelineOptions {
   int64_t maxOutputs = 64;   ///< most rows of output of one step
   int64_t pages = 0;         ///< pages of the cache; 0: enough for every sequence at its longest
   TargetKind target = TargetKind::Cpu;
+  std::string schedule =
+      {}; ///< of all products, as `ProductSchedule::parse` takes it; empty: chosen
 };
 
 /// Adds the passes of a stage; the last one checks what is true after it.
