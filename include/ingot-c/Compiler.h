@@ -23,7 +23,7 @@ extern "C" {
 #endif
 
 /** Raised when something is added; what exists stays. */
-#define INGOT_COMPILER_API_VERSION 2
+#define INGOT_COMPILER_API_VERSION 3
 uint32_t ingotCompilerApiVersion(void);
 
 /** `fraction` is of the whole compilation, from 0 to 1; `stage` as in --stop-after. */
@@ -53,7 +53,10 @@ typedef struct {
   const char
       *weights; /**< "random:SEED": made up, to measure an architecture; NULL: the source's */
   const char *weightFormat; /**< of products' weights that are floats; NULL: as they are stored */
-  const char *adapter; /**< a folder with a low-rank adapter (PEFT) for a folder's weights; NULL */
+  const char *adapter;  /**< a folder with a low-rank adapter (PEFT) for a folder's weights; NULL */
+  const char *tuning;   /**< a file that `ingotCompilerTune` made; NULL: of no machine */
+  const char *schedule; /**< of all products, one of the candidates; NULL: chosen for each */
+  bool embedTuning;     /**< the whole tuning goes into the card */
 } IngotCompilerOptions;
 
 #define INGOT_COMPILER_OPTIONS_INIT                                                                \
@@ -74,7 +77,10 @@ typedef struct {
    NULL,                                                                                           \
    NULL,                                                                                           \
    NULL,                                                                                           \
-   NULL}
+   NULL,                                                                                           \
+   NULL,                                                                                           \
+   NULL,                                                                                           \
+   false}
 
 /** NULL, or one sentence that says what is wrong; free it with `ingotCompilerFree`. Nothing is left
  * half-written. */
@@ -85,6 +91,14 @@ void ingotCompilerFree(char *text);
 char *ingotCompilerDisassemble(const void *code, size_t bytes, char **text);
 /** The names of the stages, in order; the last is followed by NULL. */
 const char *const *ingotCompilerStages(void);
+
+/** Ways to cut products into work that are worth a measurement, as `schedule` takes them; the last
+ * is followed by NULL. */
+const char *const *ingotCompilerSchedules(void);
+/** From measured launches to the constants of the machine and the best schedules, and what they
+ * predict; both JSON, of the shapes in lib/Compiler/Tuning.h. NULL and `result`, or the sentence
+ * that says what is wrong; free either with `ingotCompilerFree`. */
+char *ingotCompilerTune(const char *measurements, char **result);
 
 #ifdef __cplusplus
 }

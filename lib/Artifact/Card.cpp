@@ -116,6 +116,10 @@ std::string artifact::writeCard(plan::ProgramOp program, const CardData &data) {
                                      {"spill_bytes", kernel.spillBytes}});
     card["kernels"] = std::move(kernels);
   }
+  if (!data.speed.empty())
+    card["speed"] = json::Object(data.speed);
+  if (!data.tuning.empty())
+    card["tuning"] = json::Object(data.tuning);
   if (!data.sampling.empty())
     card["sampling"] = json::Object(data.sampling);
   if (!data.embedding.empty())

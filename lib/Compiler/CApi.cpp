@@ -5,8 +5,10 @@
 //
 //===------------------------------------------------------------------------------------------===//
 
+#include "Tuning.h"
 #include "ingot-c/Compiler.h"
 #include "ingot/Compiler/Compile.h"
+#include "ingot/Kernels/Schedule.h"
 #include "ingot/Target/Cpu.h"
 #include <cstdlib>
 #include <cstring>
@@ -54,6 +56,11 @@ static llvm::Error compileFromC(const IngotCompilerOptions *given) {
     options.weightFormat = given->weightFormat;
   if (given->adapter)
     options.adapter = given->adapter;
+  if (given->tuning)
+    options.tuning = given->tuning;
+  if (given->schedule)
+    options.schedule = given->schedule;
+  options.embedTuning = given->embedTuning;
   options.threads = given->threads;
   if (given->stopAfter) {
     std::optional<Stage> stage = findStage(given->stopAfter);
@@ -86,6 +93,31 @@ INGOT_EXPORT char *ingotCompilerDisassemble(const void *code, size_t bytes, char
   if (!assembly)
     return copyText(llvm::toString(assembly.takeError()));
   *text = copyText(*assembly);
+  return nullptr;
+}
+
+INGOT_EXPORT const char *const *ingotCompilerSchedules(void) {
+  static const auto texts = [] {
+    std::vector<std::string> texts;
+    for (const kernels::ProductSchedule &schedule : kernels::scheduleCandidates())
+      texts.push_back(schedule.toText());
+    return texts;
+  }();
+  static const auto pointers = [] {
+    std::vector<const char *> pointers;
+    for (const std::string &text : texts)
+      pointers.push_back(text.c_str());
+    pointers.push_back(nullptr);
+    return pointers;
+  }();
+  return pointers.data();
+}
+
+INGOT_EXPORT char *ingotCompilerTune(const char *measurements, char **result) {
+  llvm::Expected<std::string> text = tune(measurements ? measurements : "");
+  if (!text)
+    return copyText(llvm::toString(text.takeError()));
+  *result = copyText(*text);
   return nullptr;
 }
 

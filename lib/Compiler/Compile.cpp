@@ -6,6 +6,7 @@
 //===------------------------------------------------------------------------------------------===//
 
 #include "ingot/Compiler/Compile.h"
+#include "Tuning.h"
 #include "WeightWatch.h"
 #include "dialects/Plan/Plan.h"
 #include "ingot/Artifact/ArtifactWriter.h"
@@ -15,6 +16,7 @@
 #include "ingot/Artifact/WeightPacker.h"
 #include "ingot/Compiler/Register.h"
 #include "ingot/Import/Import.h"
+#include "ingot/Kernels/CostModel.h"
 #include "ingot/Support/EncodedWeightStore.h"
 #include "ingot/Target/Cpu.h"
 #include "ingot/Target/Nvptx.h"
@@ -178,6 +180,12 @@ private:
         return makeError(llvm::Twine("expected ") + name + " to be one of " + known + ", got '" +
                          *value + "'");
     }
+    if (options.embedTuning && options.tuning.empty())
+      return makeError("--embed-tuning: there is no tuning of this machine: make one with `ingot "
+                       "tune`, or name one with --tuning");
+    if (std::string reason; !options.schedule.empty() &&
+                            failed(kernels::ProductSchedule::parse(options.schedule, reason)))
+      return makeError("--schedule: " + reason);
     constexpr uint64_t most = 1 << 20;
     for (auto [name, value] : {std::pair("--max-context", options.maxContext),
                                {"--max-batch", options.maxBatch},
@@ -250,6 +258,12 @@ private:
     if (failed(imported))
       return diagnostics.take("cannot import " + options.source);
     model = std::move(*imported);
+    if (!options.tuning.empty()) {
+      llvm::Expected<DictionaryAttr> read = readTuning(options.tuning, &this->context, tuning);
+      if (!read)
+        return read.takeError();
+      model.module->getOperation()->setAttr(kernels::Tuning::attributeName, *read);
+    }
     int64_t context = 2048;
     bool isEncoder = false;
     if (auto hyper =
@@ -277,6 +291,7 @@ private:
             ? pipeline.maxTokens
             : std::min<int64_t>(pipeline.maxTokens, std::max<int64_t>(64, pipeline.maxSequences));
     pipeline.cacheFormat = options.kvFormat;
+    pipeline.schedule = options.schedule;
     pipeline.target = chips.empty() ? TargetKind::Cpu : TargetKind::Cuda;
     constexpr int64_t gpuPageTokens = 32; // a warp of the attention kernel takes a page at a time
     if (pipeline.target == TargetKind::Cuda)
@@ -419,6 +434,10 @@ private:
     for (const NvptxChip *chip : chips)
       card.targets.push_back(chip->getTargetName());
     card.kernels = gpuKernels;
+    if (options.embedTuning)
+      card.tuning = tuning;
+    if (chips.empty())
+      card.speed = describeSpeed(*model.module, /*units=*/!options.schedule.empty());
     card.recipe =
         llvm::json::Object{{"activations", options.activations}, {"kv_format", options.kvFormat}};
     if (!options.weights.empty())
@@ -478,6 +497,7 @@ private:
   std::vector<CpuTarget> targets;
   std::vector<const NvptxChip *> chips;
   std::vector<artifact::CardKernel> gpuKernels;
+  llvm::json::Object tuning; ///< as it was read
   import::ImportedModel model;
   PipelineOptions pipeline;
   std::vector<artifact::KernelCode> kernels;

@@ -44,6 +44,8 @@ struct CardData {
   llvm::json::Object recipe; ///< the options that decided what was made
   std::vector<CardRemark> remarks;
   std::vector<CardKernel> kernels; ///< none where nothing is known of them
+  llvm::json::Object speed;        ///< as the cost model predicts it; empty: nothing
+  llvm::json::Object tuning;       ///< what was measured on the machine; empty: not asked for
   llvm::json::Object sampling;     ///< what the checkpoint wants by default; empty: nothing
   llvm::json::Object embedding;    ///< how an encoder's vector is made of its rows; empty: unsaid
 };

@@ -36,7 +36,10 @@ struct CompileOptions {
   std::string weightFormat; ///< of products' weights; empty: as they are stored
   std::string adapter;      ///< a folder with a low-rank adapter; empty: none
   Stage stopAfter = Stage::Artifact;
-  unsigned threads = 0; ///< 0: the cores that this process may use
+  std::string tuning;       ///< file of a measured machine; empty: constants of an unknown one
+  bool embedTuning = false; ///< the card gets what the file says
+  std::string schedule;     ///< of all products with weights; empty: chosen for each
+  unsigned threads = 0;     ///< 0: the cores that this process may use
   std::function<void(llvm::StringRef stage, double fraction)> progress;
   std::function<void(const Remark &remark)> remark;
 };
