@@ -194,6 +194,23 @@ void printSummary(const std::string &title, const Measured &measured) {
               total.operationsPerSecond() / 1e9);
 }
 
+/// What the cost model said when the model was compiled: null where it said nothing.
+nlohmann::ordered_json readPrediction(const IngotModel *model) {
+  auto card = nlohmann::ordered_json::parse(ingotArtifactCard(ingotModelArtifact(model)), nullptr,
+                                            /*allow_exceptions=*/false);
+  return card.is_object() ? card.value("speed", nlohmann::ordered_json())
+                          : nlohmann::ordered_json();
+}
+
+void printPrediction(const nlohmann::ordered_json &speed) {
+  if (!speed.is_object())
+    return;
+  std::printf("predicted for %s\n", speed.value("machine", "").c_str());
+  for (const auto &step : speed.value("steps", nlohmann::ordered_json::array()))
+    std::printf("  %4d tokens at %4d %18.1f tok/s\n", step.value("tokens", 0),
+                step.value("context", 0), step.value("tok_per_s", 0.0));
+}
+
 nlohmann::ordered_json describeKernels(const Measured &measured) {
   auto list = nlohmann::ordered_json::array();
   for (const KernelRow &row : measured.kernels)
@@ -277,6 +294,8 @@ void runBench(const ModelArgument &argument, const BenchSettings &settings) {
     result["context_tokens"] = settings.contextTokens;
     result["batch"] = settings.batch;
     result["step_tokens"] = settings.stepTokens;
+    if (auto predicted = readPrediction(model.get()); predicted.is_object())
+      result["predicted_steps"] = predicted.value("steps", nlohmann::ordered_json::array());
     if (settings.kernels)
       result["kernels"] = {{"prompt", describeKernels(prompt)},
                            {"generate", describeKernels(generation)}};
@@ -292,6 +311,7 @@ void runBench(const ModelArgument &argument, const BenchSettings &settings) {
   std::printf("\n");
   printSummary("prompt of " + std::to_string(settings.promptTokens), prompt);
   printSummary("generation of " + std::to_string(settings.generatedTokens), generation);
+  printPrediction(readPrediction(model.get()));
   if (settings.kernels) {
     printKernels("prompt", prompt);
     printKernels("generation", generation);

@@ -11,8 +11,10 @@
 #define INGOT_TOOLS_INGOT_COMMANDS_H
 
 #include <CLI/CLI.hpp>
+#include <filesystem>
 #include <ingot-c/Runtime.h>
 #include <memory>
+#include <optional>
 #include <stdexcept>
 #include <string>
 #include <vector>
@@ -41,7 +43,10 @@ struct CompileSettings {
   uint64_t maxContext = 0, maxBatch = 0, maxStepTokens = 0;
   std::string kvFormat = "f16", activations = "auto";
   std::string weights, weightFormat, adapter;
+  std::string tuning; ///< a file; empty: this machine's where there is one; "none"
+  std::string schedule;
   unsigned threads = 0;
+  bool embedTuning = false;
   bool explain = false, timing = false;
 };
 void addCompileSettings(CLI::App &app, CompileSettings &settings);
@@ -52,6 +57,23 @@ void compile(const CompileSettings &settings, const std::string &source, const s
 
 /// CPU code of an artefact as assembly, by the compiler's library.
 std::string disassemble(const void *code, size_t bytes);
+/// The compiler's candidates for how products are cut into work.
+std::vector<std::string> listSchedules();
+/// From measurements to what is known of the machine (`ingotCompilerTune`).
+std::string learnMachine(const std::string &measurements);
+
+/// The cache directory, which need not be there; nothing where neither variable names one.
+std::optional<std::filesystem::path> findCacheDirectory();
+/// 16 digits that name a file for a text; they protect nothing.
+std::string hashText(const std::string &text);
+/// This machine with so many threads (0: all), for people and to know it again.
+std::string describeMachine(unsigned threads);
+/// Where its tuning is, or would be, kept; empty where there is no cache directory.
+std::string findTuningFile(unsigned threads);
+/// The tuning file that a compilation takes; empty: none.
+std::string chooseTuning(const CompileSettings &settings);
+/// A folder of the cache directory, made if need be.
+std::string makeCacheDirectory(const std::string &name);
 
 /// A MODEL argument: an artefact, or a source that is compiled into the cache directory first.
 struct ModelArgument {
@@ -64,6 +86,8 @@ struct ModelArgument {
   std::string resolve() const;
   /// On a device of its own, or on that of another model.
   Handle<IngotModel> open(const IngotModel *deviceOf = nullptr) const;
+  /// The same with the cache in another folder.
+  std::string resolveIn(const std::string &folder) const;
 };
 
 /// Whether a model gives rows of its last hidden state, not logits.
@@ -88,6 +112,7 @@ void addBenchCommand(CLI::App &app);    // BenchCommand.cpp
 void addEmbedCommand(CLI::App &app);    // EmbedCommand.cpp
 void addEvalCommand(CLI::App &app);     // EvalCommand.cpp
 void addLogitsCommand(CLI::App &app);   // EvalCommand.cpp
+void addTuneCommand(CLI::App &app);     // TuneCommand.cpp
 void addTokenizeCommand(CLI::App &app); // InspectCommand.cpp
 void addVerifyCommand(CLI::App &app);   // InspectCommand.cpp
 void addInspectCommand(CLI::App &app);  // InspectCommand.cpp

@@ -102,7 +102,7 @@ void ModelArgument::add(CLI::App &app) {
   addCompileSettings(app, settings);
 }
 
-static std::optional<fs::path> findCacheDirectory() {
+std::optional<fs::path> ingot::driver::findCacheDirectory() {
   if (const char *directory = std::getenv("XDG_CACHE_HOME"); directory && *directory)
     return fs::path(directory) / "ingot";
   if (const char *home = std::getenv("HOME"); home && *home)
@@ -137,39 +137,55 @@ static std::string describeFiles(const std::string &source) {
   return text;
 }
 
+std::string ingot::driver::hashText(const std::string &text) {
+  uint64_t hash = 0xcbf29ce484222325; // FNV-1a, 64 bits
+  for (unsigned char byte : text)
+    hash = (hash ^ byte) * 0x100000001b3;
+  char digits[17];
+  std::snprintf(digits, sizeof digits, "%016llx", static_cast<unsigned long long>(hash));
+  return digits;
+}
+
 /// What names a compiled source in the cache: the file as it is now and how it is compiled.
 static std::string cacheName(const std::string &source, const CompileSettings &settings) {
+  std::string tuning = chooseTuning(settings);
   std::string key = fs::absolute(source).lexically_normal().string() + '\n' +
                     describeFiles(source) + '\n' + INGOT_VERSION + ' ' +
                     std::to_string(settings.maxContext) + ' ' + std::to_string(settings.maxBatch) +
                     ' ' + std::to_string(settings.maxStepTokens) + ' ' + settings.kvFormat + ' ' +
-                    settings.activations + ' ' + settings.weights + ' ' + settings.weightFormat;
+                    settings.activations + ' ' + settings.weights + ' ' + settings.weightFormat +
+                    ' ' + settings.schedule + ' ' + tuning +
+                    (tuning.empty() ? "" : ' ' + describeFiles(tuning));
   if (!settings.adapter.empty())
     key += '\n' + fs::absolute(settings.adapter).lexically_normal().string() + '\n' +
            describeFiles(settings.adapter);
   for (const std::string &target : settings.targets)
     key += ' ' + target;
-  uint64_t hash = 0xcbf29ce484222325; // FNV-1a, 64 bits: names a file, protects nothing
-  for (unsigned char byte : key)
-    hash = (hash ^ byte) * 0x100000001b3;
-  char digits[17];
-  std::snprintf(digits, sizeof digits, "%016llx", static_cast<unsigned long long>(hash));
   fs::path named = fs::absolute(source).lexically_normal();
-  return (named.has_filename() ? named : named.parent_path()).stem().string() + "-" + digits +
-         ".ingot";
+  return (named.has_filename() ? named : named.parent_path()).stem().string() + "-" +
+         hashText(key) + ".ingot";
+}
+
+std::string ingot::driver::makeCacheDirectory(const std::string &name) {
+  fs::path directory = cacheDirectory() / name;
+  std::error_code error;
+  fs::create_directories(directory, error);
+  if (error)
+    throw Failure("cannot make the cache directory " + directory.string() + ": " + error.message());
+  return directory.string();
 }
 
 std::string ModelArgument::resolve() const {
   if (fs::path(path).extension() == ".ingot")
     return path;
-  fs::path directory = cacheDirectory(), file = directory / cacheName(path, settings);
+  return resolveIn(makeCacheDirectory(""));
+}
+
+std::string ModelArgument::resolveIn(const std::string &folder) const {
+  fs::path file = fs::path(folder) / cacheName(path, settings);
   std::error_code error;
-  if (fs::exists(file, error))
-    return file.string();
-  fs::create_directories(directory, error);
-  if (error)
-    throw Failure("cannot make the cache directory " + directory.string() + ": " + error.message());
-  compile(settings, path, file.string(), "");
+  if (!fs::exists(file, error))
+    compile(settings, path, file.string(), "");
   return file.string();
 }
 

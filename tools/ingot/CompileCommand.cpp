@@ -24,6 +24,8 @@ struct Compiler {
   decltype(&ingotCompilerDisassemble) disassemble;
   decltype(&ingotCompilerFree) free;
   decltype(&ingotCompilerStages) stages;
+  decltype(&ingotCompilerSchedules) schedules;
+  decltype(&ingotCompilerTune) tune;
 };
 
 const Compiler &loadCompiler() {
@@ -57,6 +59,8 @@ const Compiler &loadCompiler() {
     bind(compiler.disassemble, "ingotCompilerDisassemble");
     bind(compiler.free, "ingotCompilerFree");
     bind(compiler.stages, "ingotCompilerStages");
+    bind(compiler.schedules, "ingotCompilerSchedules");
+    bind(compiler.tune, "ingotCompilerTune");
     return compiler;
   }();
   return compiler;
@@ -207,6 +211,11 @@ void ingot::driver::addCompileSettings(CLI::App &app, CompileSettings &settings)
   app.add_option("--lora", settings.adapter,
                  "folder of a low-rank adapter (PEFT), added to a folder's weights")
       ->group(group);
+  app.add_option("--tuning", settings.tuning,
+                 "what `ingot tune` measured of the machine that runs the model; none: nothing "
+                 "(default: this machine's file in the cache, where there is one)")
+      ->type_name("FILE")
+      ->group(group);
   app.add_option("--threads", settings.threads,
                  "threads (default: the cores that this process may use)");
 }
@@ -237,6 +246,10 @@ void ingot::driver::compile(const CompileSettings &settings, const std::string &
   options.weights = settings.weights.empty() ? nullptr : settings.weights.c_str();
   options.weightFormat = settings.weightFormat.empty() ? nullptr : settings.weightFormat.c_str();
   options.adapter = settings.adapter.empty() ? nullptr : settings.adapter.c_str();
+  std::string tuning = chooseTuning(settings);
+  options.tuning = tuning.empty() ? nullptr : tuning.c_str();
+  options.schedule = settings.schedule.empty() ? nullptr : settings.schedule.c_str();
+  options.embedTuning = settings.embedTuning;
   StopHandlers handlers;
   char *error = compiler.compile(&options);
   if (report.onTerminal)
@@ -257,6 +270,24 @@ std::string ingot::driver::disassemble(const void *code, size_t bytes) {
   const Compiler &compiler = loadCompiler();
   char *text = nullptr;
   char *error = compiler.disassemble(code, bytes, &text);
+  std::string result = error ? error : text ? text : "";
+  compiler.free(error ? error : text);
+  if (error)
+    throw Failure(result);
+  return result;
+}
+
+std::vector<std::string> ingot::driver::listSchedules() {
+  std::vector<std::string> schedules;
+  for (const char *const *text = loadCompiler().schedules(); *text; ++text)
+    schedules.emplace_back(*text);
+  return schedules;
+}
+
+std::string ingot::driver::learnMachine(const std::string &measurements) {
+  const Compiler &compiler = loadCompiler();
+  char *text = nullptr;
+  char *error = compiler.tune(measurements.c_str(), &text);
   std::string result = error ? error : text ? text : "";
   compiler.free(error ? error : text);
   if (error)
@@ -287,6 +318,15 @@ void ingot::driver::addCompileCommand(CLI::App &app) {
                     "print what was decided, stage by stage");
   command->add_flag("--timing", arguments->settings.timing,
                     "print on standard error how long each stage took");
+  command
+      ->add_option("--schedule", arguments->settings.schedule,
+                   "how all products are cut into work, as `row_groups=8,tile_tokens=4` (default: "
+                   "chosen for each by measurement or by the cost model)")
+      ->group("Compilation");
+  command
+      ->add_flag("--embed-tuning", arguments->settings.embedTuning,
+                 "keep what was measured of the machine in the file; `ingot inspect` shows it")
+      ->group("Compilation");
   addCompileSettings(*command, arguments->settings);
   command->callback([arguments] {
     if (arguments->output.empty() && arguments->stopAfter.empty())

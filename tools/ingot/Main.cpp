@@ -40,6 +40,7 @@ int main(int argc, char **argv) {
   addEmbedCommand(app);
   addEvalCommand(app);
   addLogitsCommand(app);
+  addTuneCommand(app);
   addTokenizeCommand(app);
   addVerifyCommand(app);
   addInspectCommand(app);
