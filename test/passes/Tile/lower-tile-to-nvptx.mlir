@@ -9,7 +9,7 @@
 // CHECK-SAME: nvvm.kernel, nvvm.reqntid = array<i32: 32, 1, 1>
 // The grid may be that of more tokens: other blocks do nothing.
 // CHECK: %[[TOKENS:.*]] = llvm.load %[[COUNTS]] {alignment = 8 : i64} : !llvm.ptr<1> -> i64
-// CHECK: llvm.icmp "ult"
+// CHECK: llvm.icmp "slt"
 // CHECK: llvm.cond_br
 // CHECK: llvm.load {{.*}} {alignment = 16 : i64} : !llvm.ptr<1> -> vector<4xf32>
 // CHECK-COUNT-5: nvvm.shfl.sync bfly
