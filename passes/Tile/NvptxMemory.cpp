@@ -747,13 +747,11 @@ LogicalResult NvptxEmitter::emitDecode(DecodeOp op) {
     return refuse(op, llvm::toString(packed.takeError()));
   if (isPlanar)
     return emitPlanar(op, *packed);
-  if (!format.isFloat() && !format.isAffine())
-    return refuse(op, "decoding of '" + format.name + "' is not implemented");
   auto isWhole = [](const PackedPlane &plane) {
     return !plane.isHalfRegister && plane.offset % 4 == 0;
   };
-  if (!format.isFloat() && (!llvm::all_of(packed->planes, isWhole) || packed->groupBytes % 4 != 0 ||
-                            packed->rowGroupBytes % 4 != 0))
+  if (!format.isFloat() && (!format.isAffine() || !llvm::all_of(packed->planes, isWhole) ||
+                            packed->groupBytes % 4 != 0 || packed->rowGroupBytes % 4 != 0))
     return refuse(op, "decoding of '" + format.name + "' is not implemented");
   Type f32 = b.getF32Type(), f16 = b.getF16Type();
   auto scaled = [&](Value index, int64_t divisor, int64_t factor) -> Value {

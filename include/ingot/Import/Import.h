@@ -11,8 +11,8 @@
 // where `rows` are indices b * S + s of the slots whose logits are wanted. The module's attribute
 // `transformer.model` holds the hyper-parameters: `architecture`, and for decoders `layers`,
 // `width`, `feed_forward`, `heads`, `kv_heads`, `head_dim`, `vocabulary`, `context`,
-// `norm_epsilon`, `rope_base`, `rope_dims`; for encoders, whose entry gives rows of their last hidden
-// state in place of logits, `kind` is "encoder".
+// `norm_epsilon`, `rope_base`, `rope_dims`; for encoders, whose entry gives rows of their last
+// hidden state in place of logits, `kind` is "encoder".
 //
 //===------------------------------------------------------------------------------------------===//
 
