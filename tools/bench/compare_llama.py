@@ -2,12 +2,13 @@
 """Ingot beside llama.cpp on the same checkpoint and threads, in turn: median tokens/s of each, and their ratio.
 
 usage: compare_llama.py run --ingot BIN --model FILE.ingot --gguf FILE.gguf [--threads 2] [--rounds 5]
-                            [--prompt-tokens 512] [--gen-tokens 64] [--allow-noise]
+                            [--prompt-tokens 512] [--gen-tokens 64] [--context 1] [--repeat 3] [--allow-noise]
        compare_llama.py requantize FILE.gguf OUT.gguf --type q4_0|q8_0|f16|q4_k_m
-       compare_llama.py peer FILE.gguf [--threads 2] [--prompt-tokens 512] [--gen-tokens 64]
+       compare_llama.py peer FILE.gguf [--threads 2] [--prompt-tokens 512] [--gen-tokens 64] [--context 1] [--repeat 3]
 
 llama.cpp comes from PyPI (llama-cpp-python, built on install) and is driven through its C API alone: a prompt from an empty
-cache, then tokens one at a time after a prompt of one token, without sampling, as `ingot bench` does. `--gguf` is the file
+cache, then tokens one at a time after a context of `--context` tokens, without sampling, as `ingot bench` does; the best of
+`--repeat` times. `--gguf` is the file
 that llama.cpp runs: the checkpoint, or a requantized one in llama.cpp's fastest type.
 
 A neighbour on the machine slows the two programs differently. A round counts only where llama.cpp reached 85 % of its own
@@ -42,10 +43,11 @@ def open_peer(path, threads, context):
 def measure_peer(args):
     import llama_cpp
     import numpy
-    model, context = open_peer(args.file, args.threads, max(args.prompt_tokens, args.gen_tokens + 1))
+    count = max(args.prompt_tokens, args.context + args.gen_tokens)
+    model, context = open_peer(args.file, args.threads, count)
     memory = llama_cpp.llama_get_memory(context)
     size = llama_cpp.llama_vocab_n_tokens(llama_cpp.llama_model_get_vocab(model))
-    tokens = numpy.random.default_rng(0).integers(0, size, max(args.prompt_tokens, args.gen_tokens + 1)).tolist()
+    tokens = numpy.random.default_rng(0).integers(0, size, count).tolist()
 
     def decode(part):
         ids = (llama_cpp.llama_token * len(part))(*part)  # the batch points to them
@@ -59,14 +61,16 @@ def measure_peer(args):
         llama_cpp.llama_synchronize(context)
         return time.perf_counter() - start
 
+    def read(count):
+        llama_cpp.llama_memory_clear(memory, True)
+        return time_steps(tokens[i:min(i + CHUNK, count)] for i in range(0, count, CHUNK))
+
     prompt, generation = [], []
-    for _ in range(3):
-        llama_cpp.llama_memory_clear(memory, True)
-        prompt.append(time_steps(tokens[i:min(i + CHUNK, args.prompt_tokens)]
-                                 for i in range(0, args.prompt_tokens, CHUNK)))
-        llama_cpp.llama_memory_clear(memory, True)
-        time_steps([tokens[:1]])
-        generation.append(time_steps([token] for token in tokens[1:args.gen_tokens + 1]))
+    for _ in range(args.repeat):
+        prompt.append(read(args.prompt_tokens))
+        if args.context != args.prompt_tokens:
+            read(args.context)
+        generation.append(time_steps([token] for token in tokens[args.context:args.context + args.gen_tokens]))
     print(json.dumps({KEYS[0]: args.prompt_tokens / min(prompt), KEYS[1]: args.gen_tokens / min(generation),
                       "version": llama_cpp.__version__}))
 
@@ -102,12 +106,12 @@ def compare(args):
         return best
 
     size = ["--prompt-tokens", str(args.prompt_tokens), "--gen-tokens", str(args.gen_tokens),
-            "--threads", str(args.threads)]
+            "--threads", str(args.threads), "--context", str(args.context)]
     ours, theirs, probes = [], [], []
     for _ in range(args.rounds):
         before = probe()
-        ours.append(last_json([args.ingot, "bench", args.model, "--json", *size]))
-        theirs.append(last_json([sys.executable, __file__, "peer", args.gguf, *size]))
+        ours.append(last_json([args.ingot, "bench", args.model, "--json", "--rounds", str(args.repeat), *size]))
+        theirs.append(last_json([sys.executable, __file__, "peer", args.gguf, "--repeat", str(args.repeat), *size]))
         probes.append(min(before, probe()))
     best = {key: max(peer[key] for peer in theirs) for key in KEYS}
     quiet = [i for i in range(args.rounds) if probes[i] >= 0.85 * max(probes)
@@ -139,6 +143,8 @@ def main():
         command.add_argument("--threads", type=int, default=2)
         command.add_argument("--prompt-tokens", type=int, default=512)
         command.add_argument("--gen-tokens", type=int, default=64)
+        command.add_argument("--context", type=int, default=1)
+        command.add_argument("--repeat", type=int, default=3)
     again = commands.add_parser("requantize")
     again.set_defaults(do=requantize)
     again.add_argument("file")
