@@ -91,6 +91,11 @@ LogicalResult GatherOp::verify() { return verifyIndexedAccess(*this, getResult()
 
 LogicalResult ScatterOp::verify() { return verifyIndexedAccess(*this, getValue().getType()); }
 
+LogicalResult PrefetchLineOp::verify() {
+  ViewType view = getView().getType();
+  return verifyElementAccess(*this, view, view.getElementType(), getOffsets().size());
+}
+
 LogicalResult ReadOp::verify() {
   return verifyElementAccess(*this, getView().getType(), getResult().getType(),
                              getOffsets().size());

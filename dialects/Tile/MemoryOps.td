@@ -121,6 +121,25 @@ def ScatterOp : Tile_Op<"scatter", [MemoryEffects<[MemWrite]>, AttrSizedOperandS
   let hasVerifier = 1;
 }
 
+def PrefetchLineOp : Tile_Op<"prefetch_line", [MemoryEffects<[MemRead, MemWrite]>]> {
+  let summary = "announcement that memory of a view will be read soon";
+  let description = offsetsText # [{
+    Of the line of a processor's cache that holds the element. It computes nothing and may be ignored; there may be no such
+    element.
+
+    Constraints:
+    - (C1) the view is not packed.
+    - (C2) one offset for each dimension of the view.
+
+    ```mlir
+    tile.prefetch_line %keys[%page, %head, %c0, %c0] : !tile.view<[64, 3, 64, 16], f16>
+    ```
+  }];
+  let arguments = (ins Arg<Tile_View, "where">:$view, Variadic<Index>:$offsets);
+  let assemblyFormat = "$view `[` $offsets `]` attr-dict `:` qualified(type($view))";
+  let hasVerifier = 1;
+}
+
 def ReadOp : Tile_Op<"read", [MemoryEffects<[MemRead]>]> {
   let summary = "one element read from a view";
   let description = offsetsText # [{

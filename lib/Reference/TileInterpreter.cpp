@@ -159,6 +159,8 @@ llvm::Error TileBlock::runOp(Operation *op) {
     return llvm::Error::success();
   if (auto wait = dyn_cast<tile::WaitOp>(op))
     return this->wait(wait);
+  if (isa<tile::PrefetchLineOp>(op))
+    return llvm::Error::success();
   if (isa<tile::BarrierOp>(op)) {
     passBarrier();
     return llvm::Error::success();

@@ -195,6 +195,7 @@ LogicalResult CpuEmitter::emitOp(Operation &op) {
       })
       .Case([&](LoadOp op) { return emitLoad(op); })
       .Case([&](StoreOp op) { return emitStore(op); })
+      .Case([&](PrefetchLineOp op) { return emitPrefetchLine(op); })
       .Case([&](ReadOp op) { return emitRead(op); })
       .Case([&](WriteOp op) { return emitWrite(op); })
       .Case([&](DecodeOp op) { return emitDecode(op); })

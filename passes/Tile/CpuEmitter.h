@@ -67,6 +67,7 @@ private:
   // Memory (CpuMemory.cpp).
   mlir::LogicalResult emitLoad(LoadOp op);
   mlir::LogicalResult emitStore(StoreOp op);
+  mlir::LogicalResult emitPrefetchLine(PrefetchLineOp op);
   mlir::LogicalResult emitRead(ReadOp op);
   mlir::LogicalResult emitWrite(WriteOp op);
   mlir::LogicalResult emitDecode(DecodeOp op);

@@ -245,6 +245,12 @@ LogicalResult CpuEmitter::emitLoad(LoadOp op) {
   return success();
 }
 
+LogicalResult CpuEmitter::emitPrefetchLine(PrefetchLineOp op) {
+  LLVM::Prefetch::create(b, loc, getAddress(op.getView(), op.getOffsets()), /*rw=*/0, /*hint=*/3,
+                         /*cache=*/1);
+  return success();
+}
+
 LogicalResult CpuEmitter::emitRead(ReadOp op) {
   Value address = getAddress(op.getView(), op.getOffsets());
   set(op, LLVM::LoadOp::create(b, loc, op.getType(), address, bytesOf(op.getType())).getResult());

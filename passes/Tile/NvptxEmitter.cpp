@@ -229,6 +229,7 @@ LogicalResult NvptxEmitter::emitOp(Operation &op) {
       .Case([&](StoreOp op) { return emitStore(op); })
       .Case([&](GatherOp op) { return emitGather(op); })
       .Case([&](ScatterOp op) { return emitScatter(op); })
+      .Case([&](PrefetchLineOp) { return success(); })
       .Case([&](ReadOp op) { return emitRead(op); })
       .Case([&](WriteOp op) { return emitWrite(op); })
       .Case([&](DecodeOp op) { return emitDecode(op); })

@@ -70,6 +70,24 @@ func.func @f(%v: !tile.view<[?], f32>, %i: index) {
 
 // -----
 
+// prefetch_line (C1)
+func.func @f(%v: !tile.view<[8, 64], #tile.packed<q4_1, rows = 8>>, %i: index) {
+  // expected-error @+1 {{expected 'view' to be of elements, got a packed one}}
+  tile.prefetch_line %v[%i, %i] : !tile.view<[8, 64], #tile.packed<q4_1, rows = 8>>
+  return
+}
+
+// -----
+
+// prefetch_line (C2)
+func.func @f(%v: !tile.view<[8, 8], f32>, %i: index) {
+  // expected-error @+1 {{expected 2 offsets, got 1}}
+  tile.prefetch_line %v[%i] : !tile.view<[8, 8], f32>
+  return
+}
+
+// -----
+
 // read (C1)
 func.func @f(%v: !tile.view<[8], f32>, %i: index) {
   // expected-error @+1 {{expected elements of type 'f32' as the view has, got 'i32'}}

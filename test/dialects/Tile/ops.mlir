@@ -32,6 +32,8 @@ tile.kernel @RowSum(%a: !tile.view<[tokens, 576], f32>, %b: !tile.view<[tokens, 
   %v = tile.convert_layout %w : tensor<1x64xf32, #row> -> tensor<1x64xf32, #tile.layout<register = [[0, 1], [0, 2], [0, 4]], lane = [[0, 8], [0, 16], [0, 32]]>>
   // CHECK: tile.iota dim 1
   %i = tile.iota dim 1 : tensor<1x64xi32, #row>
+  // CHECK: tile.prefetch_line %{{.*}}[%{{.*}}, %{{.*}}] : !tile.view<[tokens, 1], f32>
+  tile.prefetch_line %b[%t, %c0] : !tile.view<[tokens, 1], f32>
   // CHECK: tile.read
   %r = tile.read %b[%t, %c0] : !tile.view<[tokens, 1], f32> -> f32
   // CHECK: tile.write

@@ -152,6 +152,16 @@ tile.kernel @Together(%w: !tile.view<[16, 8], i8>, %a: !tile.view<[1, 8], i8>, %
   tile.return
 }
 
+// A prefetch is one of the element's line.
+// CHECK-LABEL: llvm.func @Prefetch(
+// CHECK: "llvm.intr.prefetch"(%{{.*}}) <{cache = 1 : i32, hint = 3 : i32, rw = 0 : i32}>
+tile.kernel @Prefetch(%a: !tile.view<[16, 8], f32>) grid [] {
+  %c0 = arith.constant 0 : index
+  %c8 = arith.constant 8 : index
+  tile.prefetch_line %a[%c8, %c0] : !tile.view<[16, 8], f32>
+  tile.return
+}
+
 // What is not a kernel stays as it is.
 // CHECK-LABEL: func.func @main
 // CHECK: tensor.empty
