@@ -148,8 +148,12 @@ std::optional<unsigned> LaunchOp::viewsOf(Type type) {
   StringRef name = type.getAbstractType().getName();
   if (name == "transformer.weight")
     return 1;
-  if (name == "transformer.kv_cache")
-    return 2;
+  if (name == "transformer.kv_cache") { // keys and values; where these are codes their scales too
+    bool hasScales = false;
+    type.walkImmediateSubElements([](Attribute) {},
+                                  [&](Type format) { hasScales |= isa<IntegerType>(format); });
+    return hasScales ? 4 : 2;
+  }
   if (name == "transformer.ragged")
     return 3;
   return std::nullopt;

@@ -7,6 +7,7 @@
 #include "dialects/Transformer/Transformer.h"
 #include "ingot/Support/NumericFormat.h"
 #include "mlir/IR/DialectImplementation.h"
+#include "llvm/ADT/StringSwitch.h"
 #include "llvm/ADT/TypeSwitch.h"
 
 using namespace mlir;
@@ -68,12 +69,41 @@ LogicalResult WeightType::verify(function_ref<InFlightDiagnostic()> emitError,
 }
 
 LogicalResult KVCacheType::verify(function_ref<InFlightDiagnostic()> emitError, int64_t layers,
-                                  int64_t heads, int64_t dim, Type format, int64_t page) {
+                                  int64_t heads, int64_t dim, Type format, int64_t page,
+                                  Type values) {
   for (auto [name, value] :
        {std::pair("layers", layers), {"heads", heads}, {"dim", dim}, {"page", page}})
     if (value <= 0)
       return emitError() << "expected '" << name << "' of a cache to be positive, got " << value;
-  if (!format.isF32() && !format.isF16())
-    return emitError() << "expected 'format' of a cache to be f32 or f16, got " << format;
+  if (!format.isF32() && !format.isF16() && !format.isSignlessInteger(8) &&
+      !format.isSignlessInteger(4))
+    return emitError() << "expected 'format' of a cache to be f32, f16, i8 or i4, got " << format;
+  if (values && (values == format || !format.isInteger() ||
+                 !(values.isSignlessInteger(8) || values.isSignlessInteger(4))))
+    return emitError()
+           << "expected 'values' of a cache to be the other of i8 and i4 than 'format', got "
+           << values << " beside " << format;
+  if ((format.isInteger(4) || (values && values.isInteger(4))) && dim % 2 != 0)
+    return emitError() << "expected 'dim' of a cache of i4 to be even, got " << dim;
   return success();
+}
+
+std::pair<Type, Type> KVCacheType::lookupFormats(MLIRContext *context, StringRef name) {
+  Type i8 = IntegerType::get(context, 8), i4 = IntegerType::get(context, 4);
+  return llvm::StringSwitch<std::pair<Type, Type>>(name)
+      .Case("f16", {Float16Type::get(context), {}})
+      .Case("f32", {Float32Type::get(context), {}})
+      .Case("q8_0", {i8, {}})
+      .Case("k8v4", {i8, i4})
+      .Case("q4_0", {i4, {}})
+      .Default({});
+}
+
+int64_t KVCacheType::getGroupChannels(bool isKey) const {
+  constexpr int64_t usual = 32;
+  if (!isQuantized())
+    return getDim();
+  // The halves of a head share bytes where codes have 4 bits, not scales.
+  int64_t part = getFormat(isKey).isInteger(4) ? getDim() / 2 : getDim();
+  return part % usual == 0 ? usual : part;
 }

@@ -87,13 +87,45 @@ def Transformer_KVCache : Transformer_Type<"KVCache", "kv_cache"> {
     Keys and values of `layers` layers that share the number of key-value heads, the head dimension and the format.
     A page holds `page` consecutive tokens of one sequence, for every layer of the group.
 
+    `format` is f32, f16, or an integer type of n = 8 or 4 bits; values may have another integer type, `values`, than keys,
+    whose errors stand in the exponent of a softmax. Integers are codes: consecutive channels of a head of a
+    token form groups (of 32 where that divides the head, of i4 its half; else one, of i4 two) with a scale each. With e
+    the number of largest magnitude in the group, the positive one of two:
+
+        scale = f16(e / -2^(n-1))    code = clamp(round(x / scale), -2^(n-1), 2^(n-1) - 1), halves to even
+
+    and the number is code * scale; all codes are 0 where the scale is. So what is stored of a token depends on the token alone.
+
     ```mlir
     !transformer.kv_cache<layers = 30, heads = 3, dim = 64, format = f16, page = 16>
+    !transformer.kv_cache<layers = 30, heads = 3, dim = 64, format = i8, page = 16, values = i4>
     ```
   }];
-  let parameters = (ins "int64_t":$layers, "int64_t":$heads, "int64_t":$dim, "::mlir::Type":$format, "int64_t":$page);
+  let parameters = (ins "int64_t":$layers, "int64_t":$heads, "int64_t":$dim, "::mlir::Type":$format, "int64_t":$page,
+                        OptionalParameter<"::mlir::Type">:$values);
+  let builders = [TypeBuilder<(ins "int64_t":$layers, "int64_t":$heads, "int64_t":$dim, "::mlir::Type":$format,
+                                   "int64_t":$page), [{
+    return $_get($_ctxt, layers, heads, dim, format, page, ::mlir::Type());
+  }]>];
   let assemblyFormat = "`<` struct(params) `>`";
   let genVerifyDecl = 1;
+  let extraClassDeclaration = [{
+    /// The names of all formats, as users give them.
+    static constexpr ::llvm::StringLiteral formatNames = "f16 f32 q8_0 k8v4 q4_0";
+    /// The formats of keys and values of that name, or null.
+    static ::std::pair<::mlir::Type, ::mlir::Type> lookupFormats(::mlir::MLIRContext *context, ::llvm::StringRef name);
+    /// Whether numbers are codes with scales.
+    bool isQuantized() const { return ::llvm::isa<::mlir::IntegerType>(getFormat()); }
+    /// Of keys, or of values.
+    ::mlir::Type getFormat(bool isKey) const { return isKey || !getValues() ? getFormat() : getValues(); }
+    unsigned getBits(bool isKey) const { return getFormat(isKey).getIntOrFloatBitWidth(); }
+    /// Channels of a head that share a scale; all where there is none.
+    int64_t getGroupChannels(bool isKey) const;
+    int64_t getGroups(bool isKey) const { return getDim() / getGroupChannels(isKey); }
+    /// Bytes of a head of a token, without and of its scales.
+    int64_t getHeadBytes(bool isKey) const { return getDim() * getBits(isKey) / 8; }
+    int64_t getScaleBytes(bool isKey) const { return isQuantized() ? 2 * getGroups(isKey) : 0; }
+  }];
 }
 
 def Transformer_Ragged : Transformer_Type<"Ragged", "ragged"> {

@@ -43,7 +43,7 @@ typedef struct {
   uint64_t maxContext;     /**< tokens of one sequence; 0: the model's, at most 8192 */
   uint64_t maxBatch;       /**< sequences of one step; 0: 1 */
   uint64_t maxStepTokens;  /**< tokens of one step; 0: 256; longer prompts come in chunks */
-  const char *kvFormat;    /**< "f16" or "f32"; NULL: f16 */
+  const char *kvFormat;    /**< "f16", "f32", "q8_0", "k8v4", "q4_0"; NULL: f16 */
   const char *activations; /**< "auto", "int8" or "float"; NULL: auto */
   const char *stopAfter;   /**< a stage: its IR (assembly for target) is the output; NULL: all */
   uint32_t threads;        /**< 0: one for each core that this process may use */

@@ -172,7 +172,8 @@ private:
         return file.takeError();
     }
     for (auto [name, value, known] :
-         {std::tuple("--kv-format", &options.kvFormat, llvm::StringRef("f16 f32")),
+         {std::tuple("--kv-format", &options.kvFormat,
+                     llvm::StringRef(transformer::KVCacheType::formatNames)),
           std::tuple("--activations", &options.activations, llvm::StringRef("auto float int8"))}) {
       llvm::SmallVector<llvm::StringRef> words;
       known.split(words, ' ');
@@ -217,6 +218,9 @@ private:
     if (!chips.empty() && options.activations == "int8")
       return makeError("expected --activations to be auto or float for '" +
                        chips.front()->getTargetName() + "', got 'int8'");
+    if (!chips.empty() && options.kvFormat != "f16" && options.kvFormat != "f32")
+      return makeError("expected --kv-format to be f16 or f32 for '" +
+                       chips.front()->getTargetName() + "', got '" + options.kvFormat + "'");
     return llvm::Error::success();
   }
 

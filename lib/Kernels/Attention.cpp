@@ -32,6 +32,8 @@ LogicalResult supports(const Request &request, std::string &reason) {
     return reason = "head dimension and page are not multiples of 8", failure();
   if (isGpuCache(request.machine, cache) && op.getBidirectional())
     return reason = "attention to later positions is not there for GPUs", failure();
+  if (failed(canCache(request.machine, cache, reason)))
+    return failure();
   constexpr int64_t most[] = {512 << 10, 48 << 10}; // a CPU's stack, a GPU's shared memory
   bool isGpu = request.machine == Machine::Cuda;
   if (!isGpuCache(request.machine, cache) &&
@@ -123,8 +125,8 @@ int64_t splitsOf(const Request &request) {
   return llvm::divideCeil(request.contextTokens, AttentionShape::splitTokens);
 }
 
-void emitWalk(TileBuilder &b, const AttentionShape &shape, ValueRange views, Value partial,
-              int64_t contextTokens) {
+void emitWalk(TileBuilder &b, const AttentionShape &shape, ValueRange views, Value result,
+              Value partial, int64_t contextTokens) {
   Value split = b.blockId(tile::Axis::X), token = b.blockId(tile::Axis::Y),
         head = b.blockId(tile::Axis::Z), zero = b.index(0), one = b.index(1);
   Value position = b.readIndex(views[1], {token}), sequence = b.readIndex(views[2], {token});
@@ -158,7 +160,7 @@ void emitWalk(TileBuilder &b, const AttentionShape &shape, ValueRange views, Val
           walk.walkSplit(each);
           walk.mergeSplit(each);
         });
-        walk.storeTotals(views[6]);
+        walk.storeTotals(result);
       };
       if (!partial) // the longest context is one split
         return walkAllSplits();
@@ -222,6 +224,7 @@ Emission emit(const Request &request, OpBuilder &builder, OpBuilder &kernelBuild
   SmallVector<Type> views{queryView};
   llvm::append_range(views, batch);
   llvm::append_range(views, cacheViews(cache, request.cachePages));
+  unsigned result = views.size();
   views.push_back(queryView);
   if (splits > 1)
     views.push_back(partialView);
@@ -230,7 +233,8 @@ Emission emit(const Request &request, OpBuilder &builder, OpBuilder &kernelBuild
                             {tile::ExtentAttr::get(context, splits), tokens,
                              tile::ExtentAttr::get(context, shape.cacheHeads)});
   TileBuilder b(kernelBuilder, compute.getLoc());
-  emitWalk(b, shape, kernel.getViews(), splits > 1 ? Value(kernel.getViews()[7]) : Value(),
+  auto args = kernel.getViews();
+  emitWalk(b, shape, args, args[result], splits > 1 ? Value(args.back()) : Value(),
            request.contextTokens);
   tile::ReturnOp::create(kernelBuilder, compute.getLoc());
 
@@ -239,9 +243,11 @@ Emission emit(const Request &request, OpBuilder &builder, OpBuilder &kernelBuild
   emission.operands = {outerValue(compute, op.getQuery()), outerBatch,
                        outerValue(compute, op.getCache()), outerValue(compute, op.getLayer())};
   emission.inPlace = {-1};
-  uint64_t elementBytes = cache.getFormat().getIntOrFloatBitWidth() / 8;
-  emission.cost = {0, 2 * uint64_t(cache.getHeads()) * cache.getDim() * elementBytes,
-                   4 * uint64_t(shape.heads) * shape.dim, /*perContext=*/true};
+  uint64_t headBytes = 0;
+  for (bool isKey : {true, false})
+    headBytes += cache.getHeadBytes(isKey) + cache.getScaleBytes(isKey);
+  emission.cost = {0, uint64_t(cache.getHeads()) * headBytes, 4 * uint64_t(shape.heads) * shape.dim,
+                   /*perContext=*/true};
   if (splits == 1)
     return emission;
   emission.scratch = {partialType};

@@ -32,7 +32,9 @@ AttentionShape::AttentionShape(transformer::CachedAttentionOp op, Machine machin
   scale = op.getScale().convertToDouble();
   if (std::optional<APFloat> cap = op.getSoftCap())
     softCap = cap->convertToDouble();
-  format = cache.getFormat();
+  for (bool isKey : {true, false})
+    (isKey ? keys : values) = {cache.getFormat(isKey), cache.getGroups(isKey),
+                               cache.getGroupChannels(isKey)};
 }
 
 //===----------------------------------------------------------------------------------------------===//
@@ -72,8 +74,9 @@ Value kernels::firstVisible(TileBuilder &b, const AttentionShape &shape, Value p
 AttentionWalk::AttentionWalk(TileBuilder &b, const AttentionShape &shape, ValueRange views,
                              const AttentionTile &tile)
     : b(b), shape(shape), query(views[0]), table(views[3]), keys(views[4]), values(views[5]),
-      tile(tile), vector(tileType({1, AttentionShape::lanes}, b.f32(), 1)),
-      one(tileType({1, 1}, b.f32(), -1)) {
+      keyScales(shape.keys.isQuantized() ? views[6] : Value()),
+      valueScales(shape.values.isQuantized() ? views[7] : Value()), tile(tile),
+      vector(tileType({1, AttentionShape::lanes}, b.f32(), 1)), one(tileType({1, 1}, b.f32(), -1)) {
   auto allocate = [&](int64_t columns) -> Value {
     int64_t sizes[] = {shape.rows(), columns};
     auto type =
@@ -81,7 +84,7 @@ AttentionWalk::AttentionWalk(TileBuilder &b, const AttentionShape &shape, ValueR
                             tile::ViewType::rowMajorStrides(sizes), {}, tile::Space::Shared);
     return tile::AllocOp::create(b.builder, b.loc, type);
   };
-  scores = allocate(AttentionShape::spanTokens);
+  scores = allocate(shape.values.groups * AttentionShape::spanTokens);
   outputs = allocate(shape.dim);
   states = allocate(AttentionShape::lanes);
   totals = allocate(shape.dim);
@@ -245,6 +248,8 @@ void AttentionWalk::walkSpan(Value span, Value begin, Value end) {
       {pieces.begin, pieces.fullBegin, pieces.fullEnd, pieces.end},
       [&](Value piece, const Rows &rows) { scorePiece(piece, span, rows, /*isMasked=*/true); });
   addSoftmax(span);
+  if (shape.values.isQuantized())
+    scaleWeights(pieces, span);
   if (shape.window)
     forEachPartial({pieces.begin, pieces.fullBegin, pieces.end, pieces.end},
                    [&](Value piece, const Rows &rows) { addPartialValues(piece, span, rows); });
@@ -310,23 +315,50 @@ Value AttentionWalk::isNotMasked(Value token, Value piece, int64_t offset) {
   return both(b, isPast, compare(arith::CmpIPredicate::sge, firstVisible(b, shape, position)));
 }
 
-/// q . k for some rows and the positions of a piece, channels ascending, in units of log2 e.
-void AttentionWalk::scorePiece(Value piece, Value span, const Rows &rows, bool isMasked) {
+/// 8 numbers of a group's channel and following positions, or of a position and following channels,
+/// without their scales. Of codes of 4 bits the second half of the groups has the upper bits.
+Value AttentionWalk::loadNumbers(bool isKey, const Place &place, Value position, Value channel,
+                                 int64_t group) {
+  const CachedNumbers &stored = isKey ? shape.keys : shape.values;
+  bool isUpper = stored.isUpper(group);
+  Value column = isUpper ? b.sub(channel, b.index(shape.dim / 2)) : channel;
+  Value at[] = {place.page, tile.cacheHead, isKey ? column : position, isKey ? position : column};
+  Type element = stored.isQuantized() ? b.i8() : stored.format;
+  Value numbers =
+      b.load(isKey ? keys : values, at, tileType({1, AttentionShape::lanes}, element, 1));
+  if (stored.elementChannels() == 1)
+    return b.toF32(numbers);
+  auto type = vector.clone(b.i32());
+  Value codes = arith::ExtSIOp::create(b.builder, b.loc, type, numbers);
+  if (!isUpper)
+    codes = arith::ShLIOp::create(b.builder, b.loc, codes, b.constant(type, 28));
+  return b.toF32(
+      arith::ShRSIOp::create(b.builder, b.loc, codes, b.constant(type, isUpper ? 4 : 28)));
+}
+
+/// The scales of a group at 8 positions.
+Value AttentionWalk::loadScales(Value view, const Place &place, Value position, int64_t group) {
+  Value at[] = {place.page, tile.cacheHead, b.index(group), position};
+  auto type = tileType({1, AttentionShape::lanes}, b.f16(), 1);
+  return b.toF32(b.load(view, at, type));
+}
+
+/// q . k for some rows and the positions of a piece over the channels of a group, ascending.
+SmallVector<Value> AttentionWalk::sumProducts(const Place &place, const Rows &rows, int64_t group) {
   constexpr int64_t lanes = AttentionShape::lanes;
-  constexpr double log2e = 1.4426950408889634;
   int64_t vectors = shape.piece / lanes;
-  Place place = placeOf(piece);
-  auto stored = tileType({1, lanes}, shape.format, 1);
   Value firstHead = b.add(b.mul(tile.cacheHead, shape.group), rows.head);
+  int64_t channels = shape.keys.groupDim;
+  Value begin = b.index(group * channels), end = b.index((group + 1) * channels);
   SmallVector<Value> zeros(rows.tokens * rows.heads * vectors, b.constant(vector, 0));
-  auto sums = b.forLoop(b.index(0), b.index(shape.dim), lanes, zeros, [&](Value first, auto acc) {
+  return b.forLoop(begin, end, lanes, zeros, [&](Value first, auto acc) {
     SmallVector<Value> next(acc);
     for (int64_t i = 0; i < lanes; ++i) {
       Value channel = b.add(first, i);
       SmallVector<Value> keyVectors;
       for (int64_t v = 0; v < vectors; ++v)
-        keyVectors.push_back(b.toF32(b.load(
-            keys, {place.page, tile.cacheHead, channel, b.add(place.slot, v * lanes)}, stored)));
+        keyVectors.push_back(
+            loadNumbers(/*isKey=*/true, place, b.add(place.slot, v * lanes), channel, group));
       auto sum = next.begin();
       for (int64_t token = 0; token < rows.tokens; ++token)
         for (int64_t head = 0; head < rows.heads; ++head) {
@@ -341,8 +373,29 @@ void AttentionWalk::scorePiece(Value piece, Value span, const Rows &rows, bool i
     }
     return next;
   });
+}
 
-  // In units of log2 e. A cap c makes c tanh(s / c) of a score s.
+/// Scores of some rows and the positions of a piece, in units of log2 e.
+void AttentionWalk::scorePiece(Value piece, Value span, const Rows &rows, bool isMasked) {
+  constexpr int64_t lanes = AttentionShape::lanes;
+  constexpr double log2e = 1.4426950408889634;
+  int64_t vectors = shape.piece / lanes;
+  Place place = placeOf(piece);
+  SmallVector<Value> sums;
+  for (int64_t group = 0; group < shape.keys.groups; ++group) {
+    SmallVector<Value> products = sumProducts(place, rows, group);
+    if (!shape.keys.isQuantized()) {
+      sums = products;
+      break;
+    }
+    for (auto [i, product] : llvm::enumerate(products)) {
+      Value scale = loadScales(keyScales, place, b.add(place.slot, i % vectors * lanes), group);
+      product = group == 0 ? b.mulf(product, scale) : b.fma(product, scale, sums[i]);
+    }
+    sums = products;
+  }
+
+  // A cap c makes c tanh(s / c) of a score s.
   Value scale =
       b.constant(vector, shape.softCap ? shape.scale / *shape.softCap : shape.scale * log2e);
   Value offset = b.sub(b.mul(piece, shape.piece), b.mul(span, AttentionShape::spanTokens));
@@ -385,15 +438,38 @@ void AttentionWalk::addSoftmax(Value span) {
   tile::BarrierOp::create(b.builder, b.loc);
 }
 
+/// Multiplies the weights of a span with the scales of the values, those of each group into columns
+/// of their own.
+void AttentionWalk::scaleWeights(const Pieces &pieces, Value span) {
+  constexpr int64_t lanes = AttentionShape::lanes;
+  Value first = b.mul(span, AttentionShape::spanTokens);
+  b.forLoop(pieces.begin, pieces.end, 1, [&](Value piece) {
+    Place place = placeOf(piece);
+    Value begin = b.sub(b.mul(piece, shape.piece), first);
+    b.forLoop(b.index(0), b.index(shape.piece), lanes, [&](Value offset) {
+      SmallVector<Value> scales;
+      for (int64_t group = 0; group < shape.values.groups; ++group)
+        scales.push_back(loadScales(valueScales, place, b.add(place.slot, offset), group));
+      b.forLoop(b.index(0), b.mul(tile.count, shape.group), 1, [&](Value row) {
+        Value column = b.add(begin, offset), weight = b.load(scores, {row, column}, vector);
+        for (int64_t group = 0; group < shape.values.groups; ++group)
+          b.store(b.mulf(weight, scales[group]), scores,
+                  {row, b.add(column, group * AttentionShape::spanTokens)});
+      });
+    });
+  });
+  tile::BarrierOp::create(b.builder, b.loc);
+}
+
 //===----------------------------------------------------------------------------------------------===//
 // Values
 //===----------------------------------------------------------------------------------------------===//
 
 void AttentionWalk::forChannels(
-    const Rows &rows, llvm::function_ref<SmallVector<Value>(Value, int64_t, ValueRange)> add) {
+    const Rows &rows, llvm::function_ref<SmallVector<Value>(int64_t, Value, ValueRange)> add) {
   constexpr int64_t lanes = AttentionShape::lanes;
-  int64_t vectors = shape.dim % (2 * lanes) ? 1 : 2;
-  b.forLoop(b.index(0), b.index(shape.dim), vectors * lanes, [&](Value channel) {
+  int64_t vectors = shape.values.groupDim % (2 * lanes) ? 1 : 2;
+  auto addChannels = [&](int64_t group, Value channel) {
     auto forSums = [&](llvm::function_ref<void(ArrayRef<Value> at)> visit) {
       for (int64_t token = 0; token < rows.tokens; ++token)
         for (int64_t head = 0; head < rows.heads; ++head)
@@ -402,26 +478,29 @@ void AttentionWalk::forChannels(
     };
     SmallVector<Value> sums;
     forSums([&](ArrayRef<Value> at) { sums.push_back(b.load(outputs, at, vector)); });
-    sums = add(channel, vectors, sums);
+    sums = add(group, channel, sums);
     auto sum = sums.begin();
     forSums([&](ArrayRef<Value> at) { b.store(*sum++, outputs, at); });
-  });
+  };
+  for (int64_t group = 0; group < shape.values.groups; ++group)
+    b.forLoop(b.index(group * shape.values.groupDim), b.index((group + 1) * shape.values.groupDim),
+              vectors * lanes, [&](Value channel) { addChannels(group, channel); });
 }
 
-/// sums += p V for one position; `offset`: where its weights are in the rows of scores.
+/// sums += p V for one position; `offset`: of the position in the span.
 void AttentionWalk::addPosition(const Place &place, Value position, Value offset, const Rows &rows,
-                                Value channel, MutableArrayRef<Value> sums) {
+                                int64_t group, Value channel, MutableArrayRef<Value> sums) {
   constexpr int64_t lanes = AttentionShape::lanes;
   int64_t vectors = sums.size() / (rows.tokens * rows.heads);
-  auto stored = tileType({1, lanes}, shape.format, 1);
   SmallVector<Value> valueVectors;
   for (int64_t v = 0; v < vectors; ++v)
-    valueVectors.push_back(b.toF32(
-        b.load(values, {place.page, tile.cacheHead, position, b.add(channel, v * lanes)}, stored)));
+    valueVectors.push_back(
+        loadNumbers(/*isKey=*/false, place, position, b.add(channel, v * lanes), group));
+  Value column = b.add(offset, group * AttentionShape::spanTokens);
   auto sum = sums.begin();
   for (int64_t token = 0; token < rows.tokens; ++token)
     for (int64_t head = 0; head < rows.heads; ++head) {
-      Value weight = b.load(scores, {rowOf(rows, token, head), offset}, one);
+      Value weight = b.load(scores, {rowOf(rows, token, head), column}, one);
       for (Value value : valueVectors) {
         *sum = tile::ContractOp::create(b.builder, b.loc, vector, tile::Atom::Fma, weight, value,
                                         *sum);
@@ -432,14 +511,14 @@ void AttentionWalk::addPosition(const Place &place, Value position, Value offset
 
 void AttentionWalk::addFullValues(const Pieces &pieces, Value span, const Rows &rows) {
   Value spanBegin = b.mul(span, AttentionShape::spanTokens);
-  forChannels(rows, [&](Value channel, int64_t, ValueRange sums) {
+  forChannels(rows, [&](int64_t group, Value channel, ValueRange sums) {
     return b.forLoop(
         pieces.fullBegin, pieces.fullEnd, 1, SmallVector<Value>(sums), [&](Value piece, auto acc) {
           Place place = placeOf(piece);
           Value first = b.sub(b.mul(piece, shape.piece), spanBegin);
           SmallVector<Value> next(acc);
           for (int64_t i = 0; i < shape.piece; ++i)
-            addPosition(place, b.add(place.slot, i), b.add(first, i), rows, channel, next);
+            addPosition(place, b.add(place.slot, i), b.add(first, i), rows, group, channel, next);
           return next;
         });
   });
@@ -454,11 +533,11 @@ void AttentionWalk::addPartialValues(Value piece, Value span, const Rows &rows) 
     first = larger(b, begin, firstVisible(b, shape, position));
   Place place = placeOf(piece);
   Value spanBegin = b.mul(span, AttentionShape::spanTokens);
-  forChannels(rows, [&](Value channel, int64_t, ValueRange sums) {
+  forChannels(rows, [&](int64_t group, Value channel, ValueRange sums) {
     return b.forLoop(first, end, 1, SmallVector<Value>(sums), [&](Value at, auto acc) {
       SmallVector<Value> next(acc);
       Value slot = b.add(place.slot, b.sub(at, begin));
-      addPosition(place, slot, b.sub(at, spanBegin), rows, channel, next);
+      addPosition(place, slot, b.sub(at, spanBegin), rows, group, channel, next);
       return next;
     });
   });

@@ -33,6 +33,19 @@
 
 namespace ingot::kernels {
 
+/// How keys or values are stored.
+struct CachedNumbers {
+  mlir::Type format;
+  int64_t groups, groupDim; ///< of channels that share a scale
+
+  bool isQuantized() const { return mlir::isa<mlir::IntegerType>(format); }
+  /// Bytes of an element of the view, and channels that it has numbers of.
+  int64_t elementBytes() const { return isQuantized() ? 1 : format.getIntOrFloatBitWidth() / 8; }
+  int64_t elementChannels() const { return format.isInteger(4) ? 2 : 1; }
+  /// Whether the codes of a group are the upper bits of their bytes.
+  bool isUpper(int64_t group) const { return elementChannels() == 2 && 2 * group >= groups; }
+};
+
 /// Sizes of one attention and of its walk.
 struct AttentionShape {
   AttentionShape(transformer::CachedAttentionOp op, Machine machine);
@@ -49,11 +62,13 @@ struct AttentionShape {
   bool isBidirectional; ///< tokens see what the last of their sequence in the step sees
   double scale;
   std::optional<double> softCap;
-  mlir::Type format;
+  CachedNumbers keys, values;
 
   int64_t rows() const { return tileTokens * group; }
   /// Memory that a block takes: scores, sums of a split and of all, and their states.
-  int64_t blockBytes() const { return 4 * rows() * (spanTokens + 2 * dim + 2 * lanes); }
+  int64_t blockBytes() const {
+    return 4 * rows() * (values.groups * spanTokens + 2 * (dim + lanes));
+  }
 };
 
 /// Weights of two states that are merged: (M', 2^(M - M'), 2^(m - M'), L'), all [1, 1] tiles.
@@ -74,7 +89,8 @@ struct AttentionTile {
 
 class AttentionWalk {
 public:
-  /// `views`: query, positions, sequences, page table, keys, values.
+  /// `views`: query, positions, sequences, page table, keys, values, and of codes the scales of
+  /// both.
   AttentionWalk(TileBuilder &b, const AttentionShape &shape, mlir::ValueRange views,
                 const AttentionTile &tile);
 
@@ -114,16 +130,20 @@ private:
   void forEachPartial(const Pieces &pieces,
                       llvm::function_ref<void(Value piece, const Rows &rows)> emit);
   void scorePiece(Value piece, Value span, const Rows &rows, bool isMasked);
+  llvm::SmallVector<Value> sumProducts(const Place &place, const Rows &rows, int64_t group);
+  Value loadNumbers(bool isKey, const Place &place, Value position, Value channel, int64_t group);
+  Value loadScales(Value view, const Place &place, Value position, int64_t group);
+  void scaleWeights(const Pieces &pieces, Value span);
   void addSoftmax(Value span);
   void addFullValues(const Pieces &pieces, Value span, const Rows &rows);
   void addPartialValues(Value piece, Value span, const Rows &rows);
   /// Loads the sums of the rows' channels, lets `add` continue them, stores them.
   void forChannels(const Rows &rows,
-                   llvm::function_ref<llvm::SmallVector<Value>(Value channel, int64_t vectors,
+                   llvm::function_ref<llvm::SmallVector<Value>(int64_t group, Value channel,
                                                                mlir::ValueRange sums)>
                        add);
   void addPosition(const Place &place, Value position, Value offset, const Rows &rows,
-                   Value channel, llvm::MutableArrayRef<Value> sums);
+                   int64_t group, Value channel, llvm::MutableArrayRef<Value> sums);
 
   /// Calls `emit(row)` for each row of the tokens that see some of [begin, end).
   void forVisibleRows(Value begin, Value end,
@@ -138,10 +158,12 @@ private:
 
   TileBuilder &b;
   AttentionShape shape;
-  mlir::Value query, table, keys, values;
+  mlir::Value query, table, keys, values, keyScales, valueScales;
   AttentionTile tile;
   mlir::RankedTensorType vector, one;
-  Value scores, outputs, states, totals, totalStates; ///< memory of the block
+  /// Memory of the block. Weights follow in the scores' place, with the scales of each group of
+  /// channels in a span of columns of its own.
+  Value scores, outputs, states, totals, totalStates;
 };
 
 } // namespace ingot::kernels

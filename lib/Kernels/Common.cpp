@@ -101,11 +101,35 @@ SmallVector<Type, 3> kernels::batchViews(MLIRContext *context, int64_t pagesPerS
   return {perToken, perToken, table};
 }
 
-SmallVector<Type, 2> kernels::cacheViews(transformer::KVCacheType type, int64_t pages) {
+SmallVector<Type, 4> kernels::cacheViews(transformer::KVCacheType type, int64_t pages) {
   MLIRContext *context = type.getContext();
-  int64_t heads = type.getHeads(), dim = type.getDim(), page = type.getPage();
-  return {tile::ViewType::get(context, {pages, heads, dim, page}, type.getFormat()),
-          tile::ViewType::get(context, {pages, heads, page, dim}, type.getFormat())};
+  int64_t heads = type.getHeads(), page = type.getPage();
+  SmallVector<Type, 4> views;
+  for (bool isKey : {true, false}) {
+    Type element = type.isQuantized() ? IntegerType::get(context, 8) : type.getFormat(isKey);
+    int64_t columns = type.isQuantized() ? type.getHeadBytes(isKey) : type.getDim();
+    SmallVector<int64_t> shape{pages, heads, columns, page};
+    if (!isKey)
+      std::swap(shape[2], shape[3]);
+    views.push_back(tile::ViewType::get(context, shape, element));
+  }
+  for (bool isKey : {true, false})
+    if (type.isQuantized())
+      views.push_back(tile::ViewType::get(context, {pages, heads, type.getGroups(isKey), page},
+                                          Float16Type::get(context)));
+  return views;
+}
+
+LogicalResult kernels::canCache(Machine machine, transformer::KVCacheType type,
+                                std::string &reason) {
+  if (!type.isQuantized())
+    return success();
+  if (machine == Machine::Cuda)
+    return reason = "a cache of integers is not there for GPUs", failure();
+  for (bool isKey : {true, false})
+    if (type.getGroupChannels(isKey) % interleavedRows)
+      return reason = "channels that share a scale of the cache are not a multiple of 8", failure();
+  return success();
 }
 
 DecodedGroup kernels::decodeGroup(TileBuilder &b, Value view, Value row, Value column) {

@@ -62,8 +62,13 @@ mlir::Value loadColumn(TileBuilder &b, mlir::Value view, mlir::Value row,
 llvm::SmallVector<mlir::Type, 3> batchViews(mlir::MLIRContext *context, int64_t pagesPerSequence);
 
 /// Views of one layer of a cache: keys [pages, heads, dim, page] and values [pages, heads, page,
-/// dim].
-llvm::SmallVector<mlir::Type, 2> cacheViews(transformer::KVCacheType type, int64_t pages);
+/// dim]. Codes of 4 bits share bytes: channel c < dim/2 has the lower bits of one, channel c +
+/// dim/2 the upper; so there are half as many. Codes have scales, [pages, heads, groups, page]
+/// each.
+llvm::SmallVector<mlir::Type, 4> cacheViews(transformer::KVCacheType type, int64_t pages);
+
+/// Whether kernels of the machine have caches of this format; if not, why.
+llvm::LogicalResult canCache(Machine machine, transformer::KVCacheType type, std::string &reason);
 
 /// The numbers of one group of columns, decoded to float32: R rows by G columns.
 struct DecodedGroup {

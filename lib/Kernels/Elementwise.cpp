@@ -170,7 +170,9 @@ Emission emitRope(const Request &request, OpBuilder &builder, OpBuilder &kernelB
 
 LogicalResult supportsAppendCache(const Request &request, std::string &reason) {
   auto op = findOp<transformer::AppendCacheOp>(request.compute);
-  return success(op || (reason = "the region is not one append_cache", false));
+  if (!op)
+    return reason = "the region is not one append_cache", failure();
+  return canCache(request.machine, op.getCache().getType(), reason);
 }
 
 /// One block a head of a token.
@@ -192,9 +194,16 @@ Emission emitAppendCache(const Request &request, OpBuilder &builder, OpBuilder &
   Value token = b.blockId(tile::Axis::X), head = b.blockId(tile::Axis::Y);
   TokenPlace place = readPlace(b, args.slice(2, 3), token, cache.getPage());
   bool isGpu = isGpuCache(request.machine, cache);
-  for (auto [kind, number] : {std::pair(HeadKind::Key, 0), std::pair(HeadKind::Value, 1)})
-    emitHead(b, {args[number], token}, {kind, args[5 + number], head, dim, {}, place, isGpu},
-             std::nullopt, b.mul(head, dim));
+  Value memory = cache.isQuantized() ? allocateHead(b, dim) : Value(), row = b.mul(head, dim);
+  for (auto [kind, number] : {std::pair(HeadKind::Key, 0), std::pair(HeadKind::Value, 1)}) {
+    HeadInput input{args[number], token};
+    if (cache.isQuantized())
+      emitHeadCodes(b, input, memory,
+                    {cache, kind == HeadKind::Key, args[5 + number], args[7 + number], head, place},
+                    std::nullopt, row);
+    else
+      emitHead(b, input, {kind, args[5 + number], head, dim, {}, place, isGpu}, std::nullopt, row);
+  }
   tile::ReturnOp::create(kernelBuilder, compute.getLoc());
 
   Emission emission{kernel};

@@ -31,9 +31,10 @@ tile::ViewType kernels::gpuAnglesView(MLIRContext *context, int64_t contextToken
   return tile::ViewType::get(context, {contextTokens, dim}, Float32Type::get(context));
 }
 
-SmallVector<Type, 2> kernels::cacheViewsFor(const Request &request, transformer::KVCacheType type) {
-  return isGpuCache(request.machine, type) ? gpuCacheViews(type, request.cachePages)
-                                           : cacheViews(type, request.cachePages);
+SmallVector<Type, 4> kernels::cacheViewsFor(const Request &request, transformer::KVCacheType type) {
+  if (isGpuCache(request.machine, type))
+    return llvm::to_vector<4>(gpuCacheViews(type, request.cachePages));
+  return cacheViews(type, request.cachePages);
 }
 
 namespace {

@@ -20,7 +20,7 @@ namespace ingot::kernels {
 llvm::SmallVector<mlir::Type, 2> gpuCacheViews(transformer::KVCacheType type, int64_t pages);
 
 /// The views that kernels of the machine have of a cache.
-llvm::SmallVector<mlir::Type, 2> cacheViewsFor(const Request &request,
+llvm::SmallVector<mlir::Type, 4> cacheViewsFor(const Request &request,
                                                transformer::KVCacheType type);
 
 /// Queries, keys and values: rows of a product that a block of 16 belongs to.

@@ -139,3 +139,98 @@ void kernels::emitHead(TileBuilder &b, const HeadInput &input, const HeadOutput 
   if (dims < output.dim)
     emitHeadCopy(b, input, output, b.add(row, dims), b.index(dims), output.dim - dims);
 }
+
+//===----------------------------------------------------------------------------------------------===//
+// Codes
+//===----------------------------------------------------------------------------------------------===//
+
+Value kernels::allocateHead(TileBuilder &b, int64_t dim) {
+  auto type = tile::ViewType::get(b.builder.getContext(), {dim, 1}, b.f32(), {1, 1},
+                                  tile::PackedAttr(), tile::Space::Shared);
+  return tile::AllocOp::create(b.builder, b.loc, type);
+}
+
+/// Stores the scale of the group of channels from `channel` on; returns what a number is multiplied
+/// with, [1, 1].
+static Value storeScale(TileBuilder &b, Value memory, const HeadCodes &output, Value group,
+                        Value channel) {
+  constexpr int64_t lanes = interleavedRows;
+  auto type = tileType({lanes, 1}, b.f32(), 0);
+  Value zero = b.index(0), first = b.load(memory, {channel, zero}, type);
+  Value end = b.add(channel, output.cache.getGroupChannels(output.isKey));
+  auto extremes =
+      b.forLoop(b.add(channel, lanes), end, lanes, {first, first}, [&](Value at, auto carried) {
+        Value x = b.load(memory, {at, zero}, type);
+        return SmallVector<Value>{arith::MaximumFOp::create(b.builder, b.loc, carried[0], x),
+                                  arith::MinimumFOp::create(b.builder, b.loc, carried[1], x)};
+      });
+  Value largest = b.reduce(tile::ReduceKind::Max, extremes[0], 0);
+  // The least number is the negative of the largest negative one.
+  Value least =
+      b.reduce(tile::ReduceKind::Max, arith::NegFOp::create(b.builder, b.loc, extremes[1]), 0);
+  auto one = cast<RankedTensorType>(largest.getType());
+  Value isPositive =
+      arith::CmpFOp::create(b.builder, b.loc, arith::CmpFPredicate::OGE, largest, least);
+  Value extreme = arith::SelectOp::create(b.builder, b.loc, isPositive, largest,
+                                          arith::NegFOp::create(b.builder, b.loc, least));
+  double limit = 1 << (output.cache.getBits(output.isKey) - 1);
+  Value scale = b.fromF32(b.divf(extreme, b.constant(one, -limit)), b.f16());
+  b.store(scale, output.scales, {output.place.page, output.head, group, output.place.slot});
+  Value step = b.toF32(scale), none = b.constant(one, 0);
+  Value isZero = arith::CmpFOp::create(b.builder, b.loc, arith::CmpFPredicate::OEQ, step, none);
+  return arith::SelectOp::create(b.builder, b.loc, isZero, none, b.divf(b.constant(one, 1), step));
+}
+
+/// The codes of 8 channels as i32.
+static Value encodeChannels(TileBuilder &b, Value memory, const HeadCodes &output, Value channel,
+                            Value inverse) {
+  auto type = tileType({interleavedRows, 1}, b.f32(), 0);
+  double limit = 1 << (output.cache.getBits(output.isKey) - 1);
+  Value scaled = b.mulf(b.load(memory, {channel, b.index(0)}, type), b.broadcast(inverse, type));
+  Value rounded = math::RoundEvenOp::create(b.builder, b.loc, scaled);
+  Value bounded = arith::MinimumFOp::create(b.builder, b.loc, rounded, b.constant(type, limit - 1));
+  bounded = arith::MaximumFOp::create(b.builder, b.loc, bounded, b.constant(type, -limit));
+  return arith::FPToSIOp::create(b.builder, b.loc, type.clone(b.i32()), bounded);
+}
+
+static void storeCodes(TileBuilder &b, const HeadCodes &output, Value column, Value codes) {
+  auto type = cast<RankedTensorType>(codes.getType());
+  Value bytes = arith::TruncIOp::create(b.builder, b.loc, type.clone(b.i8()), codes);
+  const TokenPlace &place = output.place;
+  if (output.isKey)
+    return b.store(bytes, output.numbers, {place.page, output.head, column, place.slot});
+  bytes = tile::TransposeOp::create(b.builder, b.loc, bytes, ArrayRef<int64_t>{1, 0});
+  b.store(bytes, output.numbers, {place.page, output.head, place.slot, column});
+}
+
+void kernels::emitHeadCodes(TileBuilder &b, const HeadInput &input, Value memory,
+                            const HeadCodes &output, const std::optional<HeadRotation> &rotation,
+                            Value row) {
+  transformer::KVCacheType cache = output.cache;
+  Value zero = b.index(0);
+  emitHead(b, input, {HeadKind::Query, memory, zero, cache.getDim(), zero}, rotation, row);
+  tile::BarrierOp::create(b.builder, b.loc); // channels are there before scales look at them
+  int64_t channels = cache.getGroupChannels(output.isKey),
+          columns = cache.getHeadBytes(output.isKey);
+  bool isHalved = columns != cache.getDim(); // two groups share the bytes of their codes
+  int64_t groups = columns / channels;
+  b.forLoop(zero, b.index(groups), 1, [&](Value group) {
+    Value first = b.mul(group, channels);
+    Value inverse = storeScale(b, memory, output, group, first), upper;
+    if (isHalved)
+      upper = storeScale(b, memory, output, b.add(group, groups), b.add(first, columns));
+    b.forLoop(zero, b.index(channels), interleavedRows, [&](Value offset) {
+      Value column = b.add(first, offset);
+      Value codes = encodeChannels(b, memory, output, column, inverse);
+      if (isHalved) {
+        auto type = cast<RankedTensorType>(codes.getType());
+        Value high = encodeChannels(b, memory, output, b.add(column, columns), upper);
+        high = arith::ShLIOp::create(b.builder, b.loc, high, b.constant(type, 4));
+        codes = arith::AndIOp::create(b.builder, b.loc, codes, b.constant(type, 15));
+        codes = arith::OrIOp::create(b.builder, b.loc, codes, high);
+      }
+      storeCodes(b, output, column, codes);
+    });
+  });
+  tile::BarrierOp::create(b.builder, b.loc); // and are read before the next token's replace them
+}

@@ -68,6 +68,24 @@ void emitHeadRotation(TileBuilder &b, const HeadInput &input, const HeadOutput &
 void emitHead(TileBuilder &b, const HeadInput &input, const HeadOutput &output,
               const std::optional<HeadRotation> &rotation, mlir::Value row);
 
+/// Where a head of a token goes in a cache of codes (CacheCodec.h).
+struct HeadCodes {
+  transformer::KVCacheType cache;
+  bool isKey;
+  mlir::Value numbers, scales; ///< views of a layer of the cache, of keys or values
+  mlir::Value head;
+  TokenPlace place;
+};
+
+/// Memory of the block for the channels of a head, [dim, 1] float32: scales want all of a group
+/// before the first code.
+mlir::Value allocateHead(TileBuilder &b, int64_t dim);
+
+/// A whole head as `emitHead`, through `memory` of the block into a cache of codes.
+void emitHeadCodes(TileBuilder &b, const HeadInput &input, mlir::Value memory,
+                   const HeadCodes &output, const std::optional<HeadRotation> &rotation,
+                   mlir::Value row);
+
 } // namespace ingot::kernels
 
 #endif // INGOT_LIB_KERNELS_HEADS_H

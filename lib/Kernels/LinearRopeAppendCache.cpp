@@ -7,10 +7,11 @@
 //
 // A block computes a *unit* for up to 64 tokens: rows of one head that the rest needs together.
 // Where pairs of channels are neighbours that is 32 rows; where they are half a head apart it is 16
-// from either half; where a norm needs the sum over a head, or only some channels rotate, it is the
-// head. First come the products, in tiles of tokens as in Linear.cpp, into memory of the block;
-// then token by token what depends on its position and its page (Heads.h). So a weight is decoded
-// once for a tile of tokens, and a token's bits do not depend on its tile.
+// from either half; where a norm needs the sum over a head, a cache of integers its largest
+// numbers, or only some channels rotate, it is the head. First come the products, in tiles of
+// tokens as in Linear.cpp, into memory of the block; then token by token what depends on its
+// position and its page (Heads.h). So a weight is decoded once for a tile of tokens, and a token's
+// bits do not depend on its tile.
 //
 // Keys are stored transposed, [dim, page], so that attention finds a register of positions side by
 // side.
@@ -193,6 +194,8 @@ LogicalResult supports(const Request &request, std::string &reason) {
       reason = "the norm of the input goes only with one stack of heads that rotate as a whole";
     return failure();
   }
+  if (failed(canCache(request.machine, region.getCache(), reason)))
+    return failure();
   for (Part &part : region.parts) {
     HeadProjection &projection = part.projection;
     if (failed(canMultiply(projection.linear, reason)))
@@ -219,7 +222,8 @@ Unit chooseUnit(Region &region) {
   int64_t dim = region.getCache().getDim(), half = dim / 2;
   transformer::RopeOp rope = region.getRope();
   bool hasNorm = llvm::any_of(region.parts, [](Part &part) { return part.projection.norm; });
-  if (hasNorm || (rope && int64_t(rope.getDims().value_or(dim)) != dim))
+  if (hasNorm || region.getCache().isQuantized() ||
+      (rope && int64_t(rope.getDims().value_or(dim)) != dim))
     return {1, dim};
   if (rope && rope.getLayout() == transformer::RopeLayout::Half) {
     if (half % interleavedRows)
@@ -280,6 +284,8 @@ public:
         tile::ViewType::get(context, {unit.getRows(), blockTokens}, b.f32(), {1, unit.getRows()},
                             tile::PackedAttr(), tile::Space::Shared);
     scratch = tile::AllocOp::create(b.builder, b.loc, scratchType);
+    if (cache.isQuantized())
+      headMemory = allocateHead(b, cache.getDim());
     firstToken = b.mul(b.blockId(tile::Axis::Y), blockTokens);
     lastToken = arith::MinUIOp::create(b.builder, b.loc, b.add(firstToken, blockTokens),
                                        b.count(request.rows));
@@ -495,8 +501,8 @@ private:
           emitHeadNorm(b, input, b.index(0), dim, norm.getEpsilon().convertToDouble());
       input.normWeight = args[views.norm];
     }
-    HeadOutput output{part.kind, args[isQuery ? queries : pages + (part.kind == HeadKind::Value)],
-                      head, dim};
+    unsigned numbers = pages + (part.kind == HeadKind::Value);
+    HeadOutput output{part.kind, args[isQuery ? queries : numbers], head, dim};
     output.isGpuCache = isGpuCache(request.machine, cache);
     if (isQuery)
       output.token = token;
@@ -508,6 +514,11 @@ private:
       rotation = {args[table], position, int64_t(rope.getDims().value_or(dim)),
                   rope.getLayout() == transformer::RopeLayout::Half};
     }
+    if (!isQuery && cache.isQuantized())
+      return emitHeadCodes(
+          b, input, headMemory,
+          {cache, part.kind == HeadKind::Key, output.view, args[numbers + 2], head, output.place},
+          rotation, b.index(0));
     if (unit.getRows() == dim)
       return emitHead(b, input, output, rotation, b.index(0));
     if (rotation)
@@ -535,7 +546,8 @@ private:
   int64_t cacheOperand = 0;
 
   Block::BlockArgListType args;
-  Value scratch; ///< [rows of the unit, tokens of the block] float32
+  Value scratch;    ///< [rows of the unit, tokens of the block] float32
+  Value headMemory; ///< of a token, for a cache of codes
   Value firstToken, lastToken;
 };
 

@@ -7,6 +7,7 @@
 
 #include "Frame.h"
 #include "LayerMath.h"
+#include "ingot/Support/CacheCodec.h"
 #include "ingot/Support/Codec.h"
 
 using namespace mlir;
@@ -109,11 +110,20 @@ static LogicalResult attention(AttentionOp op, Frame &frame) {
 }
 
 /// A row of keys or values, rounded to the cache's format.
-static std::vector<float> roundToCache(ArrayRef<float> row, Type format) {
+static std::vector<float> roundToCache(ArrayRef<float> row, KVCacheType type, bool isKey) {
   std::vector<float> result(row);
-  if (format.isF16())
+  if (type.getFormat().isF16())
     for (float &value : result)
       value = halfToFloat(floatToHalf(value));
+  if (!type.isQuantized())
+    return result;
+  size_t group = type.getGroupChannels(isKey);
+  std::vector<int8_t> codes(group);
+  for (size_t first = 0; first < row.size(); first += group) {
+    uint16_t scale = encodeCacheGroup(row.slice(first, group), type.getBits(isKey), codes);
+    for (size_t i = 0; i < group; ++i)
+      result[first + i] = decodeCacheCode(codes[i], scale);
+  }
   return result;
 }
 
@@ -140,8 +150,8 @@ static LogicalResult appendCache(AppendCacheOp op, Frame &frame) {
            << batch.tokens() << " tokens, got " << keys.size() / row;
   for (int64_t token = 0; token < batch.tokens(); ++token)
     (*changed)[{batch.sequences[token], batch.positions[token]}] = {
-        roundToCache(keys.slice(token * row, row), cache.type.getFormat()),
-        roundToCache(values.slice(token * row, row), cache.type.getFormat())};
+        roundToCache(keys.slice(token * row, row), cache.type, /*isKey=*/true),
+        roundToCache(values.slice(token * row, row), cache.type, /*isKey=*/false)};
   cache.layers[*layer] = std::move(changed);
   frame.set(op.getResult(), std::move(cache));
   return success();

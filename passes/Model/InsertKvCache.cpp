@@ -50,9 +50,10 @@ struct InsertKvCache : model::impl::InsertKvCacheBase<InsertKvCache> {
   using InsertKvCacheBase::InsertKvCacheBase;
 
   LogicalResult initialize(MLIRContext *context) override {
-    if (format != "f16" && format != "f32")
+    if (!transformer::KVCacheType::lookupFormats(context, format).first)
       return emitError(UnknownLoc::get(context))
-             << "expected option 'format' to be f16 or f32, got " << format.getValue();
+             << "expected option 'format' to be one of " << transformer::KVCacheType::formatNames
+             << ", got " << format.getValue();
     if (!llvm::isPowerOf2_64(pageTokens) || pageTokens < 8 || pageTokens > 1024)
       return emitError(UnknownLoc::get(context))
              << "expected option 'page-tokens' to be a power of two from 8 to 1024, got "
@@ -129,6 +130,8 @@ private:
     Group group = getGroup(attention);
     if (ShapedType::isDynamic(group.heads) || ShapedType::isDynamic(group.dim))
       return "has heads or channels of unknown number";
+    if ((format == "q4_0" || format == "k8v4") && group.dim % 2 != 0)
+      return "has heads of an odd number of channels, which numbers of 4 bits cannot pair";
     if (!llvm::is_contained(groups, group))
       groups.push_back(group);
     return {};
@@ -157,13 +160,13 @@ private:
   }
 
   SmallVector<Type> getCacheTypes(ArrayRef<int64_t> layers) {
+    using transformer::KVCacheType;
     MLIRContext *context = &getContext();
-    Type element =
-        format == "f16" ? Type(Float16Type::get(context)) : Type(Float32Type::get(context));
+    auto [keys, values] = KVCacheType::lookupFormats(context, format);
     SmallVector<Type> types;
     for (auto [group, count] : llvm::zip(groups, layers))
-      types.push_back(transformer::KVCacheType::get(context, isEncoder ? 1 : count, group.heads,
-                                                    group.dim, element, pageTokens));
+      types.push_back(KVCacheType::get(context, isEncoder ? 1 : count, group.heads, group.dim, keys,
+                                       pageTokens, values));
     return types;
   }
 

@@ -91,7 +91,7 @@ def InsertKvCache : Pass<"ingot-insert-kv-cache", "::mlir::ModuleOp"> {
     ops.
   }];
   let options = [
-    Option<"format", "format", "std::string", /*default=*/"\"f16\"", "Numbers of the cache: f16 or f32">,
+    Option<"format", "format", "std::string", /*default=*/"\"f16\"", "Numbers of the cache: f16, f32, q8_0, k8v4 or q4_0">,
     Option<"pageTokens", "page-tokens", "int64_t", /*default=*/"16", "Tokens of a page">,
   ];
   let dependentDialects = ["::ingot::transformer::TransformerDialect", "::mlir::arith::ArithDialect"];

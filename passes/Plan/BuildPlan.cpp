@@ -175,7 +175,7 @@ void Planner::reportWeights() {
 int64_t Planner::getCacheBytes() {
   int64_t bytes = 0;
   for (const StepCache &cache : step.caches)
-    bytes += 2 * cache.halfBytes * cache.type.getLayers();
+    bytes += cache.getLayerBytes() * cache.type.getLayers();
   return bytes;
 }
 
@@ -222,7 +222,7 @@ void Planner::emitDeclarations(OpBuilder &builder) {
                        buffer.bytes, lifetimes[number].first, lifetimes[number].last);
   for (const StepCache &cache : step.caches)
     CacheOp::create(builder, step.entry.getLoc(), cache.name, cache.offset, cache.type.getLayers(),
-                    2 * cache.halfBytes);
+                    cache.getLayerBytes());
 }
 
 void Planner::emitWeights(OpBuilder &builder) {
@@ -281,7 +281,7 @@ int64_t Planner::getBytes(const StepArgument &argument) {
   case Kind::Weight:
     return step.weights[argument.index].bytes;
   case Kind::Cache:
-    return step.caches[argument.index].halfBytes;
+    return step.caches[argument.index].partBytes[unsigned(argument.part)];
   case Kind::Input:
     return bounds.getBytes(static_cast<Input>(argument.index));
   }
@@ -361,8 +361,8 @@ int64_t Planner::getAddress(const StepArgument &argument) {
     return step.weights[argument.index].offset;
   if (argument.kind != Kind::Cache)
     return 0;
-  int64_t half = step.caches[argument.index].halfBytes;
-  return (2 * argument.layer + (argument.isValues ? 1 : 0)) * half;
+  const StepCache &cache = step.caches[argument.index];
+  return argument.layer * cache.getLayerBytes() + cache.getOffset(argument.part);
 }
 
 Attribute Planner::getArgument(const PlannedCommand &command, unsigned number) {

@@ -175,12 +175,18 @@ LogicalResult Flattener::bindArguments(Scope &scope) {
       scope[argument] = {Place::Kind::Ragged, 0};
     } else if (auto cache = dyn_cast<KVCacheType>(type)) {
       scope[argument] = {Place::Kind::Cache, static_cast<int64_t>(step.caches.size())};
-      int64_t element = llvm::divideCeil(cache.getFormat().getIntOrFloatBitWidth(), 8);
-      int64_t half = llvm::alignTo(bounds.getPages() * cache.getHeads() * cache.getDim() *
-                                       cache.getPage() * element,
-                                   alignment);
-      step.caches.push_back({makeUnique("kv_cache"), cache, cacheEnd, half});
-      cacheEnd += 2 * half * cache.getLayers();
+      int64_t slots = bounds.getPages() * cache.getHeads() * cache.getPage();
+      auto align = [&](int64_t headBytes) -> int64_t {
+        return llvm::alignTo(slots * headBytes, alignment);
+      };
+      step.caches.push_back(
+          {makeUnique("kv_cache"),
+           cache,
+           cacheEnd,
+           {align(cache.getHeadBytes(/*isKey=*/true)), align(cache.getHeadBytes(/*isKey=*/false)),
+            align(cache.getScaleBytes(/*isKey=*/true)),
+            align(cache.getScaleBytes(/*isKey=*/false))}});
+      cacheEnd += step.caches.back().getLayerBytes() * cache.getLayers();
       if (cache.getPage() != bounds.getPageTokens())
         return step.entry.emitError() << "expected caches with pages of " << bounds.getPageTokens()
                                       << " tokens, got " << cache.getPage();
@@ -468,14 +474,19 @@ LogicalResult Flattener::addOperand(StepLaunch &flat, Value operand, Place place
     break;
   }
   case Place::Kind::Cache: {
-    int64_t layers = step.caches[place.index].type.getLayers();
+    KVCacheType type = step.caches[place.index].type;
+    int64_t layers = type.getLayers();
     if (layer < 0 || layer >= layers)
       return op->emitError() << "expected a layer of a cache with " << layers << " layers, got "
                              << layer;
-    add(StepArgument::Kind::Cache, place.index).layer = layer;
-    StepArgument &values = add(StepArgument::Kind::Cache, place.index);
-    values.layer = layer;
-    values.isValues = true;
+    for (auto part :
+         {CachePart::Keys, CachePart::Values, CachePart::KeyScales, CachePart::ValueScales}) {
+      if (part >= CachePart::KeyScales && !type.isQuantized())
+        break;
+      StepArgument &argument = add(StepArgument::Kind::Cache, place.index);
+      argument.layer = layer;
+      argument.part = part;
+    }
     break;
   }
   }

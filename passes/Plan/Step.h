@@ -14,6 +14,8 @@
 #include "dialects/Tile/Tile.h"
 #include "dialects/Transformer/Transformer.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
+#include <array>
+#include <numeric>
 #include <optional>
 #include <string>
 
@@ -36,12 +38,24 @@ struct StepWeight {
   int64_t offset = -1; ///< in the Weights section, once it is placed
 };
 
-/// A group of caches. A layer's part: all pages of keys, then all pages of values.
+/// What a layer's part of a cache consists of, in this order; of each all pages. Caches of floats
+/// have no scales.
+enum class CachePart { Keys, Values, KeyScales, ValueScales };
+
+/// A group of caches.
 struct StepCache {
   std::string name;
   transformer::KVCacheType type;
   int64_t offset;
-  int64_t halfBytes; ///< of one layer's keys, or of its values
+  std::array<int64_t, 4> partBytes; ///< of one layer
+
+  /// From the begin of a layer.
+  int64_t getOffset(CachePart part) const {
+    return std::accumulate(partBytes.begin(), partBytes.begin() + unsigned(part), int64_t(0));
+  }
+  int64_t getLayerBytes() const {
+    return std::accumulate(partBytes.begin(), partBytes.end(), int64_t(0));
+  }
 };
 
 struct StepArgument {
@@ -50,7 +64,7 @@ struct StepArgument {
   Access access;
   unsigned index;    ///< of the buffer, weight or cache; number of the input
   int64_t layer = 0; ///< Cache
-  bool isValues = false;
+  CachePart part = CachePart::Keys;
 };
 
 struct StepLaunch {

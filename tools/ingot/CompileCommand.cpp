@@ -196,7 +196,8 @@ void ingot::driver::addCompileSettings(CLI::App &app, CompileSettings &settings)
       ->group(group);
   app.add_option("--max-step-tokens", settings.maxStepTokens, "tokens of one step (default 256)")
       ->group(group);
-  app.add_option("--kv-format", settings.kvFormat, "numbers of the cache: f16 or f32")
+  app.add_option("--kv-format", settings.kvFormat,
+                 "numbers of the cache: f16, f32; on CPUs q8_0, k8v4, q4_0")
       ->capture_default_str()
       ->group(group);
   app.add_option("--activations", settings.activations, "auto, float or int8")

@@ -37,7 +37,7 @@ enum class TargetKind { Cpu, Cuda };
 
 /// What decides what the passes do. Every default is that of the command line.
 struct PipelineOptions {
-  std::string cacheFormat = "f16"; ///< numbers of the cache: f16 or f32
+  std::string cacheFormat = "f16"; ///< a name of KVCacheType's
   int64_t pageTokens = 16;         ///< tokens of a page of the cache
   std::string weightFormat = {};   ///< of products' weights that are floats; empty: as stored
   compress::Activations activations = compress::Activations::Auto;

@@ -35,8 +35,20 @@ func.func private @f(!transformer.kv_cache<layers = 1, heads = 1, dim = 64, form
 
 // -----
 
-// expected-error @+1 {{expected 'format' of a cache to be f32 or f16, got 'bf16'}}
+// expected-error @+1 {{expected 'format' of a cache to be f32, f16, i8 or i4, got 'bf16'}}
 func.func private @f(!transformer.kv_cache<layers = 1, heads = 1, dim = 64, format = bf16, page = 16>)
+
+// -----
+
+// Floats have no second format.
+// expected-error @+1 {{expected 'values' of a cache to be the other of i8 and i4 than 'format', got 'i4' beside 'f16'}}
+func.func private @f(!transformer.kv_cache<layers = 1, heads = 1, dim = 64, format = f16, page = 16, values = i4>)
+
+// -----
+
+// Two codes of 4 bits share a byte.
+// expected-error @+1 {{expected 'dim' of a cache of i4 to be even, got 63}}
+func.func private @f(!transformer.kv_cache<layers = 1, heads = 1, dim = 63, format = i8, page = 16, values = i4>)
 
 // -----
 

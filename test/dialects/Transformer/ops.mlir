@@ -55,6 +55,9 @@ func.func @layer(%ids: tensor<?x?xi32>, %positions: tensor<?x?xi32>, %table: !tr
 
 !cache = !transformer.kv_cache<layers = 30, heads = 3, dim = 64, format = f16, page = 16>
 
+// CHECK: func.func private @codes(!transformer.kv_cache<layers = 30, heads = 3, dim = 64, format = i8, page = 16, values = i4>)
+func.func private @codes(!transformer.kv_cache<layers = 30, heads = 3, dim = 64, format = i8, page = 16, values = i4>)
+
 // CHECK-LABEL: func.func @dense_attention
 func.func @dense_attention(%q: tensor<?x?x9x64xf32>, %k: tensor<?x?x3x64xf32>, %p: tensor<?x?xi32>, %l: tensor<?xi32>) {
   // CHECK: transformer.attention_mask %{{.*}}, %{{.*}} {causal, window = 7 : i64} : tensor<?x?xi32>, tensor<?xi32> -> tensor<?x?x?xi1>

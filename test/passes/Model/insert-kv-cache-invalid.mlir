@@ -3,7 +3,7 @@
 // RUN: not ingot-opt %s --split-input-file --ingot-insert-kv-cache="format=f64" 2>&1 | FileCheck %s --check-prefix=FORMAT
 
 // PAGE: expected option 'page-tokens' to be a power of two from 8 to 1024, got 12
-// FORMAT: expected option 'format' to be f16 or f32, got f64
+// FORMAT: expected option 'format' to be one of f16 f32 q8_0 k8v4 q4_0, got f64
 
 // An attention that sees later positions beside one that does not is not cached. Nothing changes in any of these programs.
 // CHECK-NOT: kv_cache

@@ -56,3 +56,16 @@ func.func @odd(%x: tensor<?x44xf32>, %w: !transformer.weight<[64, 44], f32>) -> 
   }
   return %y : tensor<?x64xf32>
 }
+
+// -----
+
+// Scales of a cache of codes are of whole registers of channels.
+!cache = !transformer.kv_cache<layers = 1, heads = 1, dim = 24, format = i8, page = 16, values = i4>
+func.func @codes(%k: tensor<?x1x24xf32>, %batch: !transformer.ragged, %c: !cache, %l: index) -> !cache {
+  // expected-error @+1 {{has no kernel: family AppendCache does not support it: channels that share a scale of the cache are not a multiple of 8}}
+  %y = transformer.compute "AppendCache" (%i = %k : tensor<?x1x24xf32>, %b = %batch : !transformer.ragged, %d = %c : !cache, %n = %l : index) -> (!cache) {
+    %e = transformer.append_cache %d[%n], %i, %i, %b : !cache, tensor<?x1x24xf32>
+    transformer.yield %e : !cache
+  }
+  return %y : !cache
+}

@@ -85,6 +85,11 @@ static const KernelCase table[] = {
     {.family = "LinearRopeAppendCache", .format = "bf16", .variant = "half", .columns = 72, .heads = 3, .cacheHeads = 1, .dim = 32, .tokens = {17}},
     {.family = "LinearRopeAppendCache", .format = "bf16", .variant = "normed half", .columns = 320, .heads = 3, .cacheHeads = 1, .dim = 32, .tokens = {1, 1}, .past = {31, 5}},
     {.family = "LinearRopeAppendCache", .format = "q4_1", .variant = "normed", .columns = 96, .heads = 2, .cacheHeads = 1, .dim = 32, .cache = "f16", .tokens = {5, 7}, .past = {31, 14}},
+    {.family = "LinearRopeAppendCache", .activations = "both", .format = "q4_1", .variant = "half bias", .columns = 32, .heads = 3, .cacheHeads = 1, .dim = 64, .cache = "i8", .tokens = {67, 1}, .past = {0, 15}},
+    {.family = "LinearRopeAppendCache", .format = "q8_0", .variant = "mixed norm", .columns = 32, .heads = 2, .cacheHeads = 2, .dim = 24, .cache = "i8", .tokens = {5, 1}, .past = {14, 3}},
+    {.family = "LinearRopeAppendCache", .activations = "both", .format = "q4_1", .columns = 64, .heads = 4, .cacheHeads = 2, .dim = 64, .cache = "i4", .tokens = {3, 17}, .past = {31, 0}},
+    {.family = "LinearRopeAppendCache", .format = "f16", .variant = "half partial", .columns = 16, .heads = 1, .cacheHeads = 1, .dim = 48, .page = 8, .cache = "i4", .tokens = {9}, .past = {3}},
+    {.family = "LinearRopeAppendCache", .activations = "both", .format = "q4_1", .variant = "half", .columns = 64, .heads = 4, .cacheHeads = 2, .dim = 48, .cache = "i8 i4", .tokens = {3, 17}, .past = {31, 0}},
     {.family = "PagedAttention", .heads = 1, .cacheHeads = 1, .dim = 8, .page = 8, .tokens = {1}, .past = {0}},
     {.family = "PagedAttention", .heads = 4, .cacheHeads = 2, .dim = 16, .tokens = {3, 1, 20}, .past = {14, 47, 0}},
     {.family = "PagedAttention", .heads = 3, .cacheHeads = 1, .dim = 24, .cache = "f16", .tokens = {1, 2}, .past = {15, 16}},
@@ -103,6 +108,13 @@ static const KernelCase table[] = {
     {.family = "PagedAttention", .variant = "cap", .heads = 2, .cacheHeads = 1, .dim = 16, .tokens = {3, 18}, .past = {20, 0}},
     {.family = "PagedAttention", .variant = "bidirectional", .heads = 4, .cacheHeads = 2, .dim = 16, .tokens = {3, 1, 20}, .past = {0, 0, 0}},
     {.family = "PagedAttention", .variant = "bidirectional", .heads = 2, .cacheHeads = 1, .dim = 8, .cache = "f16", .tokens = {2, 62, 5}, .past = {9, 0, 70}},
+    {.family = "PagedAttention", .heads = 3, .cacheHeads = 1, .dim = 64, .cache = "i8", .tokens = {1, 3, 20}, .past = {31, 60, 0}},
+    {.family = "PagedAttention", .heads = 4, .cacheHeads = 2, .dim = 24, .page = 8, .cache = "i8", .tokens = {2, 1}, .past = {0, 47}},
+    {.family = "PagedAttention", .heads = 3, .cacheHeads = 1, .dim = 64, .cache = "i4", .tokens = {1, 3, 20}, .past = {31, 60, 0}},
+    {.family = "PagedAttention", .heads = 2, .cacheHeads = 1, .dim = 128, .page = 32, .cache = "i4", .window = 21, .tokens = {18, 2}, .past = {20, 61}},
+    {.family = "PagedAttention", .variant = "cap", .heads = 2, .cacheHeads = 1, .dim = 48, .cache = "i4", .tokens = {3, 18}, .past = {20, 0}},
+    {.family = "PagedAttention", .heads = 3, .cacheHeads = 1, .dim = 64, .page = 32, .cache = "i8 i4", .tokens = {1, 3, 20}, .past = {31, 60, 0}},
+    {.family = "PagedAttention", .heads = 2, .cacheHeads = 2, .dim = 48, .cache = "i8 i4", .tokens = {1}, .past = {63}},
     {.family = "Elementwise", .variant = "add", .columns = 1, .tokens = {1}},
     {.family = "Elementwise", .variant = "add", .columns = 45, .tokens = {3}},
     {.family = "Elementwise", .variant = "cap", .columns = 2091, .tokens = {2}},
@@ -115,6 +127,11 @@ static const KernelCase table[] = {
     {.family = "AppendCache", .cacheHeads = 1, .dim = 8, .page = 8, .tokens = {1}},
     {.family = "AppendCache", .cacheHeads = 2, .dim = 32, .cache = "f16", .tokens = {3, 19}, .past = {14, 0}},
     {.family = "AppendCache", .cacheHeads = 3, .dim = 24, .cache = "f16", .tokens = {3, 19}, .past = {14, 0}},
+    {.family = "AppendCache", .cacheHeads = 1, .dim = 8, .page = 8, .cache = "i8", .tokens = {1}},
+    {.family = "AppendCache", .cacheHeads = 2, .dim = 64, .cache = "i8", .tokens = {3, 19}, .past = {14, 0}},
+    {.family = "AppendCache", .cacheHeads = 3, .dim = 48, .cache = "i4", .tokens = {3, 19}, .past = {14, 0}},
+    {.family = "AppendCache", .cacheHeads = 1, .dim = 128, .page = 32, .cache = "i4", .tokens = {3}, .past = {14}},
+    {.family = "AppendCache", .cacheHeads = 3, .dim = 48, .cache = "i8 i4", .tokens = {3, 19}, .past = {14, 0}},
 };
 // clang-format on
 
@@ -177,7 +194,7 @@ static const char *const commonTypes = R"(
   !b = !transformer.weight<[$rows], f32>
   !heads = tensor<?x$headsx$dimxf32>
   !kv = tensor<?x$cacheHeadsx$dimxf32>
-  !cache = !transformer.kv_cache<layers = 2, heads = $cacheHeads, dim = $dim, format = $cache, page = $page>
+  !cache = !transformer.kv_cache<layers = 2, heads = $cacheHeads, dim = $dim, format = $cache, page = $page$values>
 )";
 
 static const char *const embedding = R"(
@@ -512,7 +529,9 @@ std::string test::getProgram(const KernelCase &kernel) {
       {"dims", has("partial") ? ", dims = " + number(kernel.dim / 2) + " : i64" : std::string()},
       {"cap", has("cap") ? ", soft_cap = 2.0 : f32" : ""},
       {"both", has("bidirectional") ? ", bidirectional" : ""},
-      {"cache", kernel.cache.str()},
+      {"cache", kernel.cache.split(' ').first.str()},
+      {"values", kernel.cache.contains(' ') ? ", values = " + kernel.cache.split(' ').second.str()
+                                            : std::string()},
       {"page", number(kernel.page)},
       {"layout", has("half") ? "half" : "interleaved"},
       {"window", kernel.window ? ", window = " + number(kernel.window) + " : i64" : std::string()},

@@ -28,14 +28,16 @@ struct KernelCase {
   llvm::StringRef variant = "";
   int64_t rows = 0, columns = 0;
   int64_t heads = 0, cacheHeads = 0, dim = 0, page = 16;
-  llvm::StringRef cache = "f32";
-  int64_t window = 0; ///< 0: none
+  llvm::StringRef cache = "f32"; ///< format of keys, and after a space that of values if another
+  int64_t window = 0;            ///< 0: none
   /// Of each sequence: tokens in this step, and tokens that are in the cache already.
   std::vector<int64_t> tokens = {1}, past = {0};
 
   int64_t countTokens() const;
   /// Whether only kernels for GPUs compute the region.
   bool isForGpusOnly() const { return variant.contains("normed"); }
+  /// Whether the cache has codes.
+  bool hasCodes() const { return cache.starts_with("i"); }
   /// The case in a line, for messages.
   std::string describe() const;
 };

@@ -2,6 +2,7 @@
 
 #include "KernelStep.h"
 #include "ingot/Artifact/WeightPacker.h"
+#include "ingot/Support/CacheCodec.h"
 #include "ingot/Support/Codec.h"
 #include "ingot/Support/Packing.h"
 #include <cstring>
@@ -72,50 +73,101 @@ KernelStep::Views KernelStep::storeBatch(const reference::Ragged &batch) {
   return {positions, sequences, table};
 }
 
-size_t KernelStep::getPlace(transformer::KVCacheType type, int32_t sequence, int32_t position,
-                            int64_t head, int64_t channel, bool isKey) const {
-  int64_t page = type.getPage(), dim = type.getDim();
-  int64_t block = getPage(type, sequence, position / page) * type.getHeads() + head;
-  int64_t slot = position % page;
+KernelStep::Slot KernelStep::getSlot(transformer::KVCacheType type, int32_t sequence,
+                                     int32_t position) const {
+  return {getPage(type, sequence, position / type.getPage()), position % type.getPage()};
+}
+
+size_t KernelStep::getPlace(transformer::KVCacheType type, Slot slot, int64_t head, int64_t channel,
+                            int64_t columns, bool isKey) const {
+  int64_t page = type.getPage(), block = slot.page * type.getHeads() + head;
   if (kernels::isGpuCache(bounds.machine, type)) // GPUs have it the other way round
     isKey = !isKey;
-  return isKey ? (block * dim + channel) * page + slot : (block * page + slot) * dim + channel;
+  return isKey ? (block * columns + channel) * page + slot.slot
+               : (block * page + slot.slot) * columns + channel;
+}
+
+void KernelStep::storeRow(transformer::KVCacheType type, Slot slot, ArrayRef<float> row,
+                          const Views &views, bool isKey) const {
+  int64_t dim = type.getDim(), group = type.getGroupChannels(isKey),
+          columns = type.getHeadBytes(isKey);
+  Buffer &numbers = *views[!isKey];
+  for (int64_t i = 0; i < int64_t(row.size()) && !type.isQuantized(); ++i) {
+    size_t place = getPlace(type, slot, i / dim, i % dim, dim, isKey);
+    if (type.getFormat().isF32())
+      numbers.as<float>()[place] = row[i];
+    else
+      numbers.as<uint16_t>()[place] = floatToHalf(row[i]);
+  }
+  std::vector<int8_t> codes(group);
+  for (int64_t first = 0; first < int64_t(row.size()) && type.isQuantized(); first += group) {
+    int64_t head = first / dim, channel = first % dim;
+    views[2 + !isKey]
+        ->as<uint16_t>()[getPlace(type, slot, head, channel / group, type.getGroups(isKey),
+                                  /*isKey=*/true)] =
+        encodeCacheGroup(row.slice(first, group), type.getBits(isKey), codes);
+    for (int64_t i = 0; i < group; ++i) {
+      uint8_t &byte =
+          numbers
+              .as<uint8_t>()[getPlace(type, slot, head, (channel + i) % columns, columns, isKey)];
+      if (type.getBits(isKey) == 8)
+        byte = codes[i];
+      else if (channel < columns) // these come first
+        byte = codes[i] & 15;
+      else
+        byte |= codes[i] << 4;
+    }
+  }
+}
+
+std::vector<float> KernelStep::readRow(transformer::KVCacheType type, Slot slot, const Views &views,
+                                       bool isKey) const {
+  int64_t dim = type.getDim(), columns = type.getHeadBytes(isKey);
+  Buffer &numbers = *views[!isKey];
+  std::vector<float> row(type.getHeads() * dim);
+  for (auto [i, number] : llvm::enumerate(row)) {
+    int64_t head = i / dim, channel = i % dim;
+    if (!type.isQuantized()) {
+      size_t place = getPlace(type, slot, head, channel, dim, isKey);
+      number = type.getFormat().isF32() ? numbers.as<float>()[place]
+                                        : halfToFloat(numbers.as<uint16_t>()[place]);
+      continue;
+    }
+    int8_t code =
+        numbers.as<int8_t>()[getPlace(type, slot, head, channel % columns, columns, isKey)];
+    if (type.getBits(isKey) == 4)
+      code = channel < columns ? int8_t(code << 4) >> 4 : code >> 4;
+    size_t scale =
+        getPlace(type, slot, head, channel / type.getGroupChannels(isKey), type.getGroups(isKey),
+                 /*isKey=*/true);
+    number = decodeCacheCode(code, views[2 + !isKey]->as<uint16_t>()[scale]);
+  }
+  return row;
 }
 
 KernelStep::Views KernelStep::storeCache(const reference::Cache &cache) {
   transformer::KVCacheType type = cache.type;
-  size_t elements = llvm::divideCeil(bounds.contextTokens, type.getPage()) * bounds.sequences *
-                    type.getHeads() * type.getDim() * type.getPage();
-  size_t bytes = type.getFormat().getIntOrFloatBitWidth() / 8;
-  Views both{allocate(elements * bytes), allocate(elements * bytes)};
+  size_t heads = llvm::divideCeil(bounds.contextTokens, type.getPage()) * bounds.sequences *
+                 type.getHeads() * type.getPage();
+  Views views;
+  for (bool isKey : {true, false})
+    views.push_back(allocate(heads * type.getHeadBytes(isKey)));
+  for (bool isKey : {true, false})
+    if (type.isQuantized())
+      views.push_back(allocate(heads * type.getScaleBytes(isKey)));
   for (const auto &[token, entry] : *cache.layers[1])
-    for (int64_t i = 0; i < type.getHeads() * type.getDim(); ++i)
-      for (bool isKey : {true, false}) {
-        float value = isKey ? entry.key[i] : entry.value[i];
-        size_t place =
-            getPlace(type, token.first, token.second, i / type.getDim(), i % type.getDim(), isKey);
-        if (bytes == 4)
-          both[!isKey]->as<float>()[place] = value;
-        else
-          both[!isKey]->as<uint16_t>()[place] = floatToHalf(value);
-      }
-  return both;
+    for (bool isKey : {true, false})
+      storeRow(type, getSlot(type, token.first, token.second), isKey ? entry.key : entry.value,
+               views, isKey);
+  return views;
 }
 
 reference::Cache::Entry KernelStep::getEntry(unsigned index, int32_t sequence, int32_t position) {
   Value value = function.front().getTerminator()->getOperand(index);
   auto type = cast<transformer::KVCacheType>(value.getType());
-  reference::Cache::Entry entry;
-  for (int64_t i = 0; i < type.getHeads() * type.getDim(); ++i)
-    for (bool isKey : {true, false}) {
-      Buffer &buffer = *views.find(value)->second[!isKey];
-      size_t place =
-          getPlace(type, sequence, position, i / type.getDim(), i % type.getDim(), isKey);
-      float number = type.getFormat().isF32() ? buffer.as<float>()[place]
-                                              : halfToFloat(buffer.as<uint16_t>()[place]);
-      (isKey ? entry.key : entry.value).push_back(number);
-    }
-  return entry;
+  const Views &parts = views.find(value)->second;
+  Slot slot = getSlot(type, sequence, position);
+  return {readRow(type, slot, parts, /*isKey=*/true), readRow(type, slot, parts, /*isKey=*/false)};
 }
 
 std::vector<float> KernelStep::getResult(unsigned index) {

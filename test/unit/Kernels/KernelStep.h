@@ -73,7 +73,7 @@ public:
   const std::vector<std::shared_ptr<Buffer>> &getBuffers() const { return buffers; }
 
 private:
-  using Views = llvm::SmallVector<Buffer *, 3>;
+  using Views = llvm::SmallVector<Buffer *, 4>;
 
   Buffer *allocate(size_t bytes);
   void addInput(mlir::Value argument, const reference::Datum &input);
@@ -83,9 +83,20 @@ private:
   llvm::Error addWeight(mlir::Operation *op);
   llvm::Error launch(tile::LaunchOp op, Executor executor);
   size_t getBytes(tile::ViewType view) const;
-  /// Where channel `channel` of a head of a token is in the keys (values) of a cache.
-  size_t getPlace(transformer::KVCacheType type, int32_t sequence, int32_t position, int64_t head,
-                  int64_t channel, bool isKey) const;
+  /// A token's place in a cache.
+  struct Slot {
+    int64_t page, slot;
+  };
+  Slot getSlot(transformer::KVCacheType type, int32_t sequence, int32_t position) const;
+  /// Where channel `channel` of a head of a token is among the keys (values) of a cache, where a
+  /// head of a token has `columns` numbers.
+  size_t getPlace(transformer::KVCacheType type, Slot slot, int64_t head, int64_t channel,
+                  int64_t columns, bool isKey) const;
+  /// Keys or values of a token as numbers.
+  void storeRow(transformer::KVCacheType type, Slot slot, llvm::ArrayRef<float> row,
+                const Views &views, bool isKey) const;
+  std::vector<float> readRow(transformer::KVCacheType type, Slot slot, const Views &views,
+                             bool isKey) const;
   int64_t getPage(transformer::KVCacheType type, int32_t sequence, int64_t index) const;
 
   mlir::func::FuncOp function;

@@ -270,6 +270,29 @@ TEST_F(AttentionTest, AHalfCacheRoundsToNearestEven) {
   EXPECT_EQ(std::get<Cache>(results[0]).layers[0]->begin()->second.key[0], 2048.0f);
 }
 
+TEST_F(AttentionTest, ACacheOfCodesRoundsWithinHalfAStepOfTheGroup) {
+  auto results = run(
+      R"mlir(
+    !cache = !transformer.kv_cache<layers = 1, heads = 2, dim = 8, format = i8, page = 16, values = i4>
+    func.func @f(%k: tensor<?x2x8xf32>, %batch: !transformer.ragged, %cache: !cache) -> !cache {
+      %layer = arith.constant 0 : index
+      %c = transformer.append_cache %cache[%layer], %k, %k, %batch : !cache, tensor<?x2x8xf32>
+      return %c : !cache
+    })mlir",
+      {floats({1, 2, 8}, {-8, 7, 3.4f, 0.5f, 16, 1, -3, 7.9f, //
+                          0, 0, 0, 0, 0, 0, 0, 0}),
+       Ragged{{0}, {0}},
+       Cache(transformer::KVCacheType::get(&context, 1, 2, 8, mlir::IntegerType::get(&context, 8),
+                                           16, mlir::IntegerType::get(&context, 4)))});
+  ASSERT_EQ(results.size(), 1u) << message;
+  const Cache::Entry &entry = std::get<Cache>(results[0]).layers[0]->begin()->second;
+  // Keys: one group a head, the step is 16 / 128. Values: two, with steps of 1 and 2.
+  EXPECT_EQ(entry.key, (std::vector<float>{-8, 7, 3.375f, 0.5f, 16, 1, -3, 7.875f, //
+                                           0, 0, 0, 0, 0, 0, 0, 0}));
+  EXPECT_EQ(entry.value, (std::vector<float>{-8, 7, 3, 0, 16, 0, -4, 8, //
+                                             0, 0, 0, 0, 0, 0, 0, 0}));
+}
+
 TEST_F(AttentionTest, PackingDropsPaddingAndUnpackingPutsItBack) {
   auto x = randomFloats({2, 3, 2}, 11);
   auto results = run(R"mlir(
