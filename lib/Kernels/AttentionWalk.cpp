@@ -35,6 +35,7 @@ AttentionShape::AttentionShape(transformer::CachedAttentionOp op, Machine machin
   for (bool isKey : {true, false})
     (isKey ? keys : values) = {cache.getFormat(isKey), cache.getGroups(isKey),
                                cache.getGroupChannels(isKey)};
+  prefetches = machine == Machine::Cpu;
 }
 
 //===----------------------------------------------------------------------------------------------===//
@@ -151,8 +152,10 @@ void AttentionWalk::walkSplit(Value split) {
   Value end = smaller(b, b.mul(b.add(split, 1), AttentionShape::splitTokens), b.add(last, 1));
   if (shape.window)
     begin = larger(b, begin, firstVisible(b, shape, tile.position));
+  lastPiece = b.div(b.sub(end, b.index(1)), shape.piece);
   Value firstSpan = b.div(begin, AttentionShape::spanTokens);
   Value lastSpan = b.div(b.add(end, AttentionShape::spanTokens - 1), AttentionShape::spanTokens);
+  prefetchFirstKeys(b.div(begin, shape.piece));
   b.forLoop(firstSpan, lastSpan, 1, [&](Value span) { walkSpan(span, begin, end); });
 }
 
@@ -295,6 +298,54 @@ void AttentionWalk::forEachPartial(const Pieces &pieces,
 }
 
 //===----------------------------------------------------------------------------------------------===//
+// Memory ahead
+//===----------------------------------------------------------------------------------------------===//
+
+static constexpr int64_t lineBytes = 64;
+
+/// The share of some channels' work in the lines of a piece's values.
+void AttentionWalk::prefetchValues(const Place &place, Value channel, int64_t channels) {
+  if (!shape.prefetches)
+    return;
+  // All positions of the piece lie side by side.
+  int64_t perElement = shape.values.elementChannels();
+  int64_t share = shape.piece * channels, line = lineBytes / shape.values.elementBytes();
+  Value first = b.mul(channel, shape.piece);
+  for (int64_t number = 0; number < share; number += line * perElement) {
+    Value at = b.div(b.add(first, number), perElement);
+    tile::PrefetchLineOp::create(b.builder, b.loc, values,
+                                 ValueRange{place.page, tile.cacheHead, place.slot, at});
+  }
+}
+
+/// The lines of a piece's keys that begin with channels from `first` to `last` behind `channel`, a
+/// multiple of 8.
+void AttentionWalk::prefetchKeys(const Place &place, Value channel, int64_t first, int64_t last) {
+  int64_t step = std::clamp<int64_t>(lineBytes / (shape.keys.elementBytes() * shape.page), 1,
+                                     AttentionShape::lanes);
+  for (int64_t i = llvm::alignTo(first, step); i < last; i += step)
+    tile::PrefetchLineOp::create(
+        b.builder, b.loc, keys,
+        ValueRange{place.page, tile.cacheHead, b.add(channel, i), place.slot});
+}
+
+/// The keys of a span from this piece on, which nothing before them asks for.
+void AttentionWalk::prefetchFirstKeys(Value piece) {
+  if (!shape.prefetches)
+    return;
+  b.forLoop(piece, nextSpan(piece), 1, [&](Value each) {
+    Place place = placeOf(each);
+    b.forLoop(b.index(0), b.index(shape.dim / shape.keys.elementChannels()), AttentionShape::lanes,
+              [&](Value channel) { prefetchKeys(place, channel, 0, AttentionShape::lanes); });
+  });
+}
+
+/// The piece that has the same place in the next span, or the last one that is seen.
+Value AttentionWalk::nextSpan(Value piece) {
+  return smaller(b, b.add(piece, AttentionShape::spanTokens / shape.piece), lastPiece);
+}
+
+//===----------------------------------------------------------------------------------------------===//
 // Scores
 //===----------------------------------------------------------------------------------------------===//
 
@@ -353,6 +404,7 @@ SmallVector<Value> AttentionWalk::sumProducts(const Place &place, const Rows &ro
   SmallVector<Value> zeros(rows.tokens * rows.heads * vectors, b.constant(vector, 0));
   return b.forLoop(begin, end, lanes, zeros, [&](Value first, auto acc) {
     SmallVector<Value> next(acc);
+    prefetchValues(place, first, lanes);
     for (int64_t i = 0; i < lanes; ++i) {
       Value channel = b.add(first, i);
       SmallVector<Value> keyVectors;
@@ -517,8 +569,18 @@ void AttentionWalk::addFullValues(const Pieces &pieces, Value span, const Rows &
           Place place = placeOf(piece);
           Value first = b.sub(b.mul(piece, shape.piece), spanBegin);
           SmallVector<Value> next(acc);
-          for (int64_t i = 0; i < shape.piece; ++i)
+          // The upper bits of codes lie in the lines of the lower ones.
+          bool asks =
+              shape.prefetches &&
+              (group + 1) * shape.values.groupDim * shape.keys.elementChannels() <= shape.dim;
+          Place ahead = asks ? placeOf(nextSpan(piece)) : place;
+          int64_t channels = sums.size() / (rows.tokens * rows.heads) * AttentionShape::lanes;
+          for (int64_t i = 0; i < shape.piece; ++i) {
+            if (asks)
+              prefetchKeys(ahead, channel, i * channels / shape.piece,
+                           (i + 1) * channels / shape.piece);
             addPosition(place, b.add(place.slot, i), b.add(first, i), rows, group, channel, next);
+          }
           return next;
         });
   });

@@ -21,6 +21,10 @@
 // it does not see is masked and its values are not read: behind a token's position the cache holds
 // other numbers, perhaps not finite.
 //
+// While it scores the keys of a piece a CPU asks memory for the values of that piece, and while it
+// adds these for the keys of the piece a span further on: a page is too short for processors to see
+// where the next one is.
+//
 // State is in memory of the block, a row for each head of each token; barriers stand where a lane
 // reads what others wrote (they are nothing on a CPU).
 //
@@ -63,6 +67,7 @@ struct AttentionShape {
   double scale;
   std::optional<double> softCap;
   CachedNumbers keys, values;
+  bool prefetches; ///< asks memory for what comes
 
   int64_t rows() const { return tileTokens * group; }
   /// Memory that a block takes: scores, sums of a split and of all, and their states.
@@ -133,6 +138,10 @@ private:
   llvm::SmallVector<Value> sumProducts(const Place &place, const Rows &rows, int64_t group);
   Value loadNumbers(bool isKey, const Place &place, Value position, Value channel, int64_t group);
   Value loadScales(Value view, const Place &place, Value position, int64_t group);
+  void prefetchValues(const Place &place, Value channel, int64_t channels);
+  void prefetchKeys(const Place &place, Value channel, int64_t first, int64_t last);
+  void prefetchFirstKeys(Value piece);
+  Value nextSpan(Value piece);
   void scaleWeights(const Pieces &pieces, Value span);
   void addSoftmax(Value span);
   void addFullValues(const Pieces &pieces, Value span, const Rows &rows);
@@ -161,6 +170,7 @@ private:
   mlir::Value query, table, keys, values, keyScales, valueScales;
   AttentionTile tile;
   mlir::RankedTensorType vector, one;
+  Value lastPiece; ///< that the split at hand sees
   /// Memory of the block. Weights follow in the scores' place, with the scales of each group of
   /// channels in a span of columns of its own.
   Value scores, outputs, states, totals, totalStates;
