@@ -188,3 +188,13 @@ tile.kernel @Indexed(%table: !tile.view<[1024, 64], f32>, %keys: !tile.view<[64,
       : tensor<16x8xf16, #l>, !tile.view<[64, 3, 32, 64], f16>, tensor<1x8xi32, #n>, tensor<1x8xi32, #n>, tensor<16x1xi32, #m>
   tile.return
 }
+
+// -----
+
+tile.kernel @Announced(%keys: !tile.view<[64, 3, 64, 16], f16>) grid [1] {
+  %page = arith.constant 5 : index
+  %head = arith.constant 1 : index
+  %c0 = arith.constant 0 : index
+  tile.prefetch_line %keys[%page, %head, %c0, %c0] : !tile.view<[64, 3, 64, 16], f16>
+  tile.return
+}

@@ -153,9 +153,9 @@ tile.kernel @Together(%w: !tile.view<[16, 8], i8>, %a: !tile.view<[1, 8], i8>, %
 }
 
 // A prefetch is one of the element's line.
-// CHECK-LABEL: llvm.func @Prefetch(
+// CHECK-LABEL: llvm.func @PrefetchLine(
 // CHECK: "llvm.intr.prefetch"(%{{.*}}) <{cache = 1 : i32, hint = 3 : i32, rw = 0 : i32}>
-tile.kernel @Prefetch(%a: !tile.view<[16, 8], f32>) grid [] {
+tile.kernel @PrefetchLine(%a: !tile.view<[16, 8], f32>) grid [] {
   %c0 = arith.constant 0 : index
   %c8 = arith.constant 8 : index
   tile.prefetch_line %a[%c8, %c0] : !tile.view<[16, 8], f32>
