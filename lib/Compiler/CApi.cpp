@@ -46,20 +46,15 @@ static llvm::Error compileFromC(const IngotCompilerOptions *given) {
   options.maxContext = given->maxContext;
   options.maxBatch = given->maxBatch;
   options.maxStepTokens = given->maxStepTokens;
-  if (given->kvFormat)
-    options.kvFormat = given->kvFormat;
-  if (given->activations)
-    options.activations = given->activations;
-  if (given->weights)
-    options.weights = given->weights;
-  if (given->weightFormat)
-    options.weightFormat = given->weightFormat;
-  if (given->adapter)
-    options.adapter = given->adapter;
-  if (given->tuning)
-    options.tuning = given->tuning;
-  if (given->schedule)
-    options.schedule = given->schedule;
+  for (auto [from, to] : {std::pair(given->kvFormat, &options.kvFormat),
+                          {given->activations, &options.activations},
+                          {given->weights, &options.weights},
+                          {given->weightFormat, &options.weightFormat},
+                          {given->adapter, &options.adapter},
+                          {given->tuning, &options.tuning},
+                          {given->schedule, &options.schedule}})
+    if (from)
+      *to = from;
   options.embedTuning = given->embedTuning;
   options.threads = given->threads;
   if (given->stopAfter) {

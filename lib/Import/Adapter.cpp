@@ -11,7 +11,6 @@
 #include "ingot/Support/Codec.h"
 #include "llvm/ADT/STLExtras.h"
 #include "llvm/Support/FileSystem.h"
-#include "llvm/Support/Path.h"
 #include "llvm/Support/Regex.h"
 #include <cmath>
 
@@ -340,9 +339,8 @@ llvm::Error AdapterStore::read(StringRef name, const WeightInfo &info, int64_t f
 
 llvm::Expected<AdaptedWeights> import::applyAdapter(std::shared_ptr<const WeightStore> base,
                                                     StringRef folder) {
-  llvm::SmallString<128> config(folder), tensors(folder);
-  llvm::sys::path::append(config, "adapter_config.json");
-  llvm::sys::path::append(tensors, "adapter_model.safetensors");
+  std::string config = joinPath(folder, "adapter_config.json"),
+              tensors = joinPath(folder, "adapter_model.safetensors");
   auto object = readJsonObject(config);
   if (!object)
     return object.takeError();
@@ -355,5 +353,5 @@ llvm::Expected<AdaptedWeights> import::applyAdapter(std::shared_ptr<const Weight
   auto store = std::make_shared<AdapterStore>(std::move(base), std::move(*file));
   if (llvm::Error error = store->addTensors(*scales))
     return error;
-  return AdaptedWeights{std::move(store), {config.str().str(), tensors.str().str()}};
+  return AdaptedWeights{std::move(store), {std::move(config), std::move(tensors)}};
 }

@@ -26,11 +26,6 @@ public:
   llvm::Error read();
 
 private:
-  std::string pathOf(StringRef part, StringRef name) const {
-    llvm::SmallString<128> path(folder);
-    llvm::sys::path::append(path, part, name);
-    return path.str().str();
-  }
   llvm::Error addModule(const json::Object &module);
   llvm::Error addPooling(StringRef part);
   llvm::Error addLimit();
@@ -49,7 +44,7 @@ static bool staysInside(StringRef part) {
 }
 
 llvm::Error PoolingReader::addPooling(StringRef part) {
-  std::string path = pathOf(part, "config.json");
+  std::string path = joinPath(joinPath(folder, part), "config.json");
   auto config = readJsonObject(path);
   if (!config)
     return config.takeError();
@@ -75,7 +70,7 @@ llvm::Error PoolingReader::addPooling(StringRef part) {
 }
 
 llvm::Error PoolingReader::addModule(const json::Object &module) {
-  std::string list = pathOf("", "modules.json");
+  std::string list = joinPath(folder, "modules.json");
   StringRef type = module.getString("type").value_or(""),
             part = module.getString("path").value_or("");
   if (!staysInside(part))
@@ -95,7 +90,7 @@ llvm::Error PoolingReader::addModule(const json::Object &module) {
 
 /// Texts are cut to so many tokens.
 llvm::Error PoolingReader::addLimit() {
-  std::string path = pathOf("", "sentence_bert_config.json");
+  std::string path = joinPath(folder, "sentence_bert_config.json");
   if (!llvm::sys::fs::exists(path))
     return llvm::Error::success();
   auto config = readJsonObject(path);
@@ -113,7 +108,7 @@ llvm::Error PoolingReader::addLimit() {
 }
 
 llvm::Error PoolingReader::read() {
-  std::string path = pathOf("", "modules.json");
+  std::string path = joinPath(folder, "modules.json");
   if (!llvm::sys::fs::exists(path))
     return llvm::Error::success();
   auto buffer = openFile(path);

@@ -11,7 +11,6 @@
 #include "ingot/Import/TokenizerJson.h"
 #include "llvm/Support/FileSystem.h"
 #include "llvm/Support/FormatVariadic.h"
-#include "llvm/Support/Path.h"
 
 using namespace ingot;
 using namespace ingot::import;
@@ -28,11 +27,7 @@ public:
   llvm::Error read(const json::Object &config);
 
 private:
-  std::string pathOf(StringRef name) const {
-    llvm::SmallString<128> path(folder);
-    llvm::sys::path::append(path, name);
-    return path.str().str();
-  }
+  std::string pathOf(StringRef name) const { return joinPath(folder, name); }
   bool isThere(StringRef name) const { return llvm::sys::fs::exists(pathOf(name)); }
   /// The object in a file; an empty one where there is no such file.
   json::Object readObject(StringRef name);

@@ -21,12 +21,6 @@ using namespace ingot::import;
 namespace json = llvm::json;
 namespace fs = llvm::sys::fs;
 
-static std::string join(StringRef folder, StringRef name) {
-  llvm::SmallString<128> path(folder);
-  llvm::sys::path::append(path, name);
-  return path.str().str();
-}
-
 namespace {
 
 /// A folder's weights, or made-up ones.
@@ -109,7 +103,7 @@ FailureOr<ImportedModel> import::importHuggingFace(StringRef path, MLIRContext *
   loadImportDialects(context);
   bool isFolder = fs::is_directory(path);
   std::string folder = isFolder ? path.str() : llvm::sys::path::parent_path(path).str();
-  std::string configPath = isFolder ? join(folder, "config.json") : path.str();
+  std::string configPath = isFolder ? joinPath(folder, "config.json") : path.str();
   if (!isFolder && !options.randomSeed)
     return report(llvm::createStringError(
         path + ": a configuration alone has no weights; name its folder, or ask for random ones"));
@@ -124,13 +118,17 @@ FailureOr<ImportedModel> import::importHuggingFace(StringRef path, MLIRContext *
   StringRef type = config->getString("model_type").value_or("");
   auto *known =
       llvm::find_if(architectures(), [&](auto *family) { return family->huggingFace == type; });
-  llvm::SmallVector<NameTable, 2> tensors = {commonTensors}, parameters = {commonParameters};
+  llvm::SmallVector<NameTable, 3> tensors, parameters;
   StringRef ignored;
   if (known != architectures().end() && !type.empty()) {
-    tensors.insert(tensors.begin(), (*known)->tensors);
-    parameters.insert(parameters.begin(), (*known)->parameters);
     ignored = (*known)->ignored;
+    for (const Architecture *family = *known; family; family = family->relative) {
+      tensors.push_back(family->tensors);
+      parameters.push_back(family->parameters);
+    }
   }
+  tensors.push_back(commonTensors);
+  parameters.push_back(commonParameters);
   ModelBuilder model(context, weights->store, TensorNames(tensors, *weights->store),
                      weights->random);
   if (weights->quantized)

@@ -4,6 +4,7 @@
 #include "llvm/ADT/StringExtras.h"
 #include "llvm/Support/ConvertUTF.h"
 #include "llvm/Support/FileSystem.h"
+#include "llvm/Support/Path.h"
 #include "llvm/Support/Process.h"
 #include <sys/mman.h>
 
@@ -26,6 +27,12 @@ llvm::Expected<std::unique_ptr<llvm::MemoryBuffer>> ingot::openFile(StringRef pa
   if (!buffer)
     return createStringError(path + ": " + buffer.getError().message());
   return std::move(*buffer);
+}
+
+std::string ingot::joinPath(StringRef folder, StringRef name) {
+  llvm::SmallString<128> path(folder);
+  llvm::sys::path::append(path, name);
+  return path.str().str();
 }
 
 void ingot::releasePages(const llvm::MemoryBuffer &buffer) {

@@ -189,15 +189,9 @@ llvm::Error SafetensorsFile::addFile(std::unique_ptr<llvm::MemoryBuffer> buffer)
 // Files
 //===------------------------------------------------------------------------------------------===//
 
-static std::string join(StringRef folder, StringRef name) {
-  llvm::SmallString<128> path(folder);
-  llvm::sys::path::append(path, name);
-  return path.str().str();
-}
-
 bool SafetensorsFile::isIn(StringRef folder) {
-  return llvm::sys::fs::exists(join(folder, singleName)) ||
-         llvm::sys::fs::exists(join(folder, indexName));
+  return llvm::sys::fs::exists(joinPath(folder, singleName)) ||
+         llvm::sys::fs::exists(joinPath(folder, indexName));
 }
 
 llvm::Error SafetensorsFile::openFile(StringRef path) {
@@ -225,12 +219,12 @@ llvm::Error SafetensorsFile::openShards(StringRef folder, StringRef indexPath) {
     shards.insert(shard->str());
   }
   for (const std::string &shard : shards)
-    if (llvm::Error error = openFile(join(folder, shard)))
+    if (llvm::Error error = openFile(joinPath(folder, shard)))
       return error;
   for (auto &[name, value] : *map)
     if (!index.contains(name))
-      return createStringError(join(folder, *value.getAsString()) + ": tensor " + quoteName(name) +
-                               " is missing, which the index says is here");
+      return createStringError(joinPath(folder, *value.getAsString()) + ": tensor " +
+                               quoteName(name) + " is missing, which the index says is here");
   for (const SafetensorsTensor &tensor : tensors)
     if (!map->get(tensor.name))
       return createStringError(indexPath + ": tensor " + quoteName(tensor.name) +
@@ -244,7 +238,7 @@ llvm::Expected<std::unique_ptr<SafetensorsFile>> SafetensorsFile::open(StringRef
   auto openAny = [&]() -> llvm::Error {
     if (!llvm::sys::fs::is_directory(path))
       return file->openFile(path);
-    std::string single = join(path, singleName), listing = join(path, indexName);
+    std::string single = joinPath(path, singleName), listing = joinPath(path, indexName);
     if (llvm::sys::fs::exists(single))
       return file->openFile(single);
     if (llvm::sys::fs::exists(listing))

@@ -16,6 +16,8 @@ namespace ingot {
 
 /// A regular file, mapped where it is large.
 llvm::Expected<std::unique_ptr<llvm::MemoryBuffer>> openFile(llvm::StringRef path);
+/// The path of a file in a folder.
+std::string joinPath(llvm::StringRef folder, llvm::StringRef name);
 /// Takes the pages of a mapped file out of memory; they come again as they are wanted. Nothing
 /// where the file was read.
 void releasePages(const llvm::MemoryBuffer &buffer);

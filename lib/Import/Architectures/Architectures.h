@@ -25,6 +25,8 @@ struct Architecture {
   NameTable tensors = {}, parameters = {};
   /// Entries of its config.json that change nothing here, separated by spaces.
   llvm::StringLiteral ignored = "";
+  /// The family whose words come after these, before the common ones; null: none.
+  const Architecture *relative = nullptr;
 };
 
 /// All families.

@@ -21,24 +21,10 @@ static constexpr NameOf tensorNames[] = {
     {"token_types", "roberta.embeddings.token_type_embeddings"},
     {"token_embd_norm", "roberta.embeddings.LayerNorm"},
     {"blk", "roberta.encoder.layer"},
-    {"attn_q", "attention.self.query"},
-    {"attn_k", "attention.self.key"},
-    {"attn_v", "attention.self.value"},
-    {"attn_output", "attention.output.dense"},
-    {"attn_output_norm", "attention.output.LayerNorm"},
-    {"ffn_up", "intermediate.dense"},
-    {"ffn_down", "output.dense"},
-    {"layer_output_norm", "output.LayerNorm"},
 };
-static constexpr NameOf parameterNames[] = {
-    {"attention.layer_norm_epsilon", "layer_norm_eps"},
-    {"token_type_count", "type_vocab_size"},
-    {"position_embedding", "position_embedding_type"},
-    {"is_decoder", "is_decoder"},
-    {"pad_token", "pad_token_id"},
-};
+static constexpr NameOf parameterNames[] = {{"pad_token", "pad_token_id"}};
 
-const Architecture import::roberta = {"",          "roberta",      importRoberta,
-                                      tensorNames, parameterNames, "gradient_checkpointing"};
-const Architecture import::xlmRoberta = {"",          "xlm-roberta",  importRoberta,
-                                         tensorNames, parameterNames, "gradient_checkpointing"};
+const Architecture import::roberta = {
+    "", "roberta", importRoberta, tensorNames, parameterNames, "gradient_checkpointing", &bert};
+const Architecture import::xlmRoberta = {
+    "", "xlm-roberta", importRoberta, tensorNames, parameterNames, "gradient_checkpointing", &bert};
