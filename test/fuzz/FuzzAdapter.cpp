@@ -6,32 +6,23 @@
 //===------------------------------------------------------------------------------------------===//
 
 #include "lib/Import/Adapter.h"
-#include "llvm/Support/Endian.h"
-#include "llvm/Support/FileSystem.h"
-#include "llvm/Support/raw_ostream.h"
-#include <cstdlib>
+#include "test/fuzz/Folder.h"
 
 using namespace ingot;
 
-static void write(const std::string &path, llvm::StringRef bytes) {
-  std::error_code error;
-  llvm::raw_fd_ostream(path, error) << bytes;
-  if (error)
-    abort();
-}
+namespace {
 
-static std::string makeFolder() {
-  llvm::SmallString<64> folder;
-  if (llvm::sys::fs::createUniqueDirectory("fuzz-adapter", folder))
-    abort();
-  std::string header =
-      R"({"base_model.model.m.w.lora_A.weight":{"dtype":"F32","shape":[1,2],"data_offsets":[0,8]},)"
-      R"("base_model.model.m.w.lora_B.weight":{"dtype":"F32","shape":[2,1],"data_offsets":[8,16]}})";
-  std::string bytes(8, '\0');
-  llvm::support::endian::write64le(bytes.data(), header.size());
-  write(std::string(folder) + "/adapter_model.safetensors", bytes + header + "0123456789abcdef");
-  return folder.str().str();
-}
+struct AdapterFolder : fuzz::Folder {
+  AdapterFolder() : Folder("fuzz-adapter") {
+    writeTensors(
+        "adapter_model.safetensors",
+        R"({"base_model.model.m.w.lora_A.weight":{"dtype":"F32","shape":[1,2],"data_offsets":[0,8]},)"
+        R"("base_model.model.m.w.lora_B.weight":{"dtype":"F32","shape":[2,1],"data_offsets":[8,16]}})",
+        "0123456789abcdef");
+  }
+};
+
+} // namespace
 
 static std::shared_ptr<const WeightStore> makeBase() {
   auto base = std::make_shared<InlineWeightStore>();
@@ -42,22 +33,16 @@ static std::shared_ptr<const WeightStore> makeBase() {
 }
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
-  static const std::string folder = makeFolder();
+  static const AdapterFolder folder;
   static const auto base = makeBase();
-  static const bool isCleared = std::atexit([] { llvm::sys::fs::remove_directories(folder); }) == 0;
-  if (!isCleared)
-    abort();
-  write(folder + "/adapter_config.json",
-        llvm::StringRef(reinterpret_cast<const char *>(data), size));
-  auto adapted = import::applyAdapter(base, folder);
-  if (adapted) {
-    float values[4];
-    if (auto error = adapted->store->readValues("m.w.weight", 0, 2, values))
-      abort();
+  folder.write("adapter_config.json", llvm::StringRef(reinterpret_cast<const char *>(data), size));
+  auto adapted = import::applyAdapter(base, folder.getPath());
+  if (!adapted) {
+    folder.checkSentence(adapted.takeError());
     return 0;
   }
-  std::string message = llvm::toString(adapted.takeError());
-  if (!llvm::StringRef(message).starts_with(folder) || message.find('\n') != std::string::npos)
+  float values[4];
+  if (auto error = adapted->store->readValues("m.w.weight", 0, 2, values))
     abort();
   return 0;
 }
